@@ -1,0 +1,22 @@
+// A message from the queue: every autoscaler of one shard, once.
+
+import * as z from 'zod';
+import { runTick } from '../shared/controllers/tick.ts';
+import { createQueueHandler } from '../shared/lambda/envelope.ts';
+import { createLambdaLog } from '../shared/lambda/log.ts';
+import { emitTick } from '../shared/lambda/metrics.ts';
+import { controlPlane } from '../shared/lambda/plane.ts';
+
+const TickMessage = z.object({
+  cluster: z.string().min(1),
+  shard: z.string().min(1),
+  dueTime: z.iso.datetime({ offset: true }).transform((time) => Date.parse(time)),
+});
+
+const log = createLambdaLog();
+
+export const handler = createQueueHandler(
+  TickMessage,
+  (message) => runTick(controlPlane(), message, emitTick),
+  ({ record, error }) => log.error('tick failed', { messageId: record.messageId, error: String(error) }),
+);

@@ -1,0 +1,216 @@
+// One tick of one shard: observe → decide → record → act → tell, for every autoscaler on its own.
+
+import { mapBounded } from '../concurrency.ts';
+import type { Cluster, ControlPlane, Log } from '../control-plane.ts';
+import { describeError } from '../errors.ts';
+import { isConflict, isNotFound } from '../kubernetes/errors.ts';
+import { createEvent } from '../kubernetes/events.ts';
+import { diffStatus, type FlinkAutoscaler, patchStatus } from '../kubernetes/flink-autoscaler.ts';
+import type { Namespaces } from '../kubernetes/lists.ts';
+import { keyOf } from '../kubernetes/paths.ts';
+import { patchScale } from '../kubernetes/scale.ts';
+import { decide, decideInvalid, failRescale } from '../scaling/decide.ts';
+import type { AutoscalerSpec, AutoscalerStatus, Decision } from '../scaling/types.ts';
+import { findRivals, observe, readWorld, type World } from './observe.ts';
+import { findTarget, type Target } from './target.ts';
+
+/** What came of one autoscaler in one tick. */
+export type Outcome =
+  /** Nothing had to be written. */
+  | 'unchanged'
+  /** The decision was written to status; the size stays. */
+  | 'recorded'
+  /** The target's scale was written. */
+  | 'rescaled'
+  /** Somebody else wrote first; the next tick decides again from what is there. */
+  | 'conflict'
+  /** The decision or its writes failed; the others went on. */
+  | 'failed';
+
+export interface AutoscalerReport {
+  readonly namespace: string;
+  readonly name: string;
+  /** "FlinkApplication/orders" */
+  readonly target: string;
+  readonly spec?: AutoscalerSpec;
+  readonly decision?: Decision;
+  readonly outcome: Outcome;
+  readonly error?: string;
+}
+
+export interface TickReport {
+  readonly cluster: string;
+  /** Epoch milliseconds of every decision in it. */
+  readonly time: number;
+  readonly autoscalers: readonly AutoscalerReport[];
+}
+
+export interface ScaleOptions {
+  /** Decide and report, write nothing at all. */
+  readonly dryRun?: boolean;
+}
+
+/** Autoscalers at once; as many as the client has connections. */
+const CONCURRENCY = 16;
+
+/**
+ * Runs one tick over the FlinkAutoscalers of some namespaces (none named: all of them).
+ *
+ * @throws ControlPlaneError when the autoscalers cannot be listed; everything later is the affair of one autoscaler
+ */
+export async function scaleShard(
+  plane: Pick<ControlPlane, 'now' | 'log'>,
+  cluster: Cluster,
+  namespaces: Namespaces,
+  { dryRun = false }: ScaleOptions = {},
+): Promise<TickReport> {
+  const world = await readWorld(cluster, namespaces);
+  const time = await plane.now();
+  const tick: Tick = { cluster, world, time, dryRun, log: plane.log };
+  const autoscalers = await mapBounded(world.autoscalers, CONCURRENCY, (autoscaler) => scaleOrReport(tick, autoscaler));
+  return { cluster: cluster.name, time, autoscalers };
+}
+
+interface Tick {
+  readonly cluster: Cluster;
+  readonly world: World;
+  readonly time: number;
+  readonly dryRun: boolean;
+  readonly log: Log;
+}
+
+/** One autoscaler's failure is its own: it is reported, and the others go on. */
+async function scaleOrReport(tick: Tick, autoscaler: FlinkAutoscaler): Promise<AutoscalerReport> {
+  const { namespace, name } = autoscaler;
+  const target = autoscaler.target === undefined ? '' : `${autoscaler.target.kind}/${autoscaler.target.name}`;
+  const identity = { namespace, name, target };
+  try {
+    return { ...identity, ...(await scale(tick, autoscaler)) };
+  } catch (error) {
+    if (isConflict(error)) return { ...identity, outcome: 'conflict' };
+    if (isNotFound(error)) return { ...identity, outcome: 'unchanged' };
+    const message = describeError(error);
+    tick.log.error('autoscaler failed', { autoscaler: keyOf(autoscaler), error: message });
+    return { ...identity, outcome: 'failed', error: message };
+  }
+}
+
+type Result = Pick<AutoscalerReport, 'spec' | 'decision' | 'outcome' | 'error'>;
+
+async function scale(tick: Tick, autoscaler: FlinkAutoscaler): Promise<Result> {
+  const { cluster, world, time: now, dryRun } = tick;
+  const { status, generation } = autoscaler;
+  if ('unreadable' in autoscaler.spec) {
+    const decision = decideInvalid({ status, generation, now, fault: autoscaler.spec.unreadable });
+    return { decision, ...(await record(tick, autoscaler, decision)) };
+  }
+  const spec = autoscaler.spec.value;
+  const rivals = findRivals(world, autoscaler, spec);
+  const isAlone = 'value' in rivals && rivals.value.length === 0;
+  const maySeed = spec.mode === 'Auto' && isAlone && !dryRun;
+  const target = await findTarget({ cluster, world, autoscaler, spec, maySeed });
+  const observation = await observe({ cluster, world, autoscaler, spec, rivals, target });
+  const decision = decide({ spec, generation, observation, status, now });
+
+  const recorded = await record(tick, autoscaler, decision);
+  if (!decision.rescale || dryRun || 'unreadable' in target) return { spec, decision, ...recorded };
+  return {
+    spec,
+    ...(await act(tick, { ...autoscaler, resourceVersion: recorded.resourceVersion }, target.value, decision)),
+  };
+}
+
+/** Writes the status when it says something new. A size that is to be made is in it before it is made. */
+async function record(
+  tick: Tick,
+  autoscaler: FlinkAutoscaler,
+  decision: Decision,
+): Promise<{ outcome: Outcome; resourceVersion: string; error?: string }> {
+  const changes = diffStatus(autoscaler, decision.status);
+  const error = decision.error === undefined ? {} : { error: decision.error };
+  if (changes === undefined || tick.dryRun)
+    return { outcome: 'unchanged', resourceVersion: autoscaler.resourceVersion, ...error };
+  const resourceVersion = await patchStatus(tick.cluster.client, autoscaler, changes);
+  const isNews = 'lastDecision' in changes || 'conditions' in changes;
+  if (isNews) tell(tick, autoscaler, decision);
+  if (decision.error !== undefined && 'lastDecision' in changes)
+    await announce(tick, autoscaler, { type: 'Warning', reason: decision.reason, message: decision.error });
+  return { outcome: 'recorded', resourceVersion, ...error };
+}
+
+/** Writes the size, if the target is still as it was when it was decided. */
+async function act(
+  tick: Tick,
+  autoscaler: FlinkAutoscaler,
+  target: Target,
+  decision: Decision,
+): Promise<Omit<Result, 'spec'>> {
+  const { desiredReplicas = target.replicas } = decision;
+  try {
+    await patchScale(tick.cluster.client, target, desiredReplicas);
+  } catch (error) {
+    if (isConflict(error)) return { decision, outcome: 'conflict' };
+    return { decision, ...(await recordFailure(tick, autoscaler, decision, describeError(error))) };
+  }
+  await announce(tick, autoscaler, {
+    type: 'Normal',
+    reason: decision.reason,
+    message: `New size: ${desiredReplicas}; ${decision.message}`,
+  });
+  return { decision, outcome: 'rescaled' };
+}
+
+// The write may have taken effect though its answer was lost: the pending rescale stays, and the next tick sees the size that is.
+async function recordFailure(
+  tick: Tick,
+  autoscaler: FlinkAutoscaler,
+  decision: Decision,
+  error: string,
+): Promise<{ outcome: Outcome; error: string }> {
+  const { client } = tick.cluster;
+  const status: AutoscalerStatus = failRescale(decision.status, {
+    error,
+    desiredReplicas: autoscaler.status.desiredReplicas,
+    now: tick.time,
+  });
+  const changes = diffStatus({ ...autoscaler, status: decision.status }, status);
+  tick.log.error('rescale failed', { autoscaler: keyOf(autoscaler), error });
+  if (changes !== undefined) await patchStatus(client, autoscaler, changes);
+  await announce(tick, autoscaler, {
+    type: 'Warning',
+    reason: 'FailedRescale',
+    message: `New size: ${decision.desiredReplicas}; error: ${error}`,
+  });
+  return { outcome: 'failed', error };
+}
+
+function tell({ log, cluster }: Tick, autoscaler: FlinkAutoscaler, decision: Decision): void {
+  const { currentReplicas, desiredReplicas, reason, message, rescale } = decision;
+  log.info('decided', {
+    cluster: cluster.name,
+    autoscaler: keyOf(autoscaler),
+    currentReplicas,
+    desiredReplicas,
+    rescale,
+    reason,
+    message,
+  });
+}
+
+/** An Event is told once and never stands in the way: one that is not taken is only logged. */
+async function announce(
+  { cluster, time, log }: Tick,
+  autoscaler: FlinkAutoscaler,
+  event: { readonly type: 'Normal' | 'Warning'; readonly reason: string; readonly message: string },
+): Promise<void> {
+  try {
+    await createEvent(cluster.client, { autoscaler, time, ...event });
+  } catch (error) {
+    if (!isConflict(error))
+      log.warn('event not recorded', {
+        autoscaler: keyOf(autoscaler),
+        reason: event.reason,
+        error: describeError(error),
+      });
+  }
+}

@@ -1,0 +1,309 @@
+// A thin client for the Kubernetes API: one keep-alive agent, a time-out per call, bounded retries for what is safe to
+// repeat. @kubernetes/client-node opens a TLS connection for every request and has no time-out; a tick cannot afford it.
+
+import http from 'node:http';
+import https from 'node:https';
+import { setTimeout as wait } from 'node:timers/promises';
+import { gunzipSync } from 'node:zlib';
+import { isExpired, KubernetesError } from './errors.ts';
+
+/** Who we are to one API server. */
+export interface Credentials {
+  /** Headers for the next request, such as Authorization; asked before every request, so it must be cheap. */
+  headers(): Promise<Record<string, string>>;
+  /** Called after a 401, so that the next `headers()` brings a new token. */
+  renew(): void;
+  /** What TLS needs beside the server's CA. */
+  readonly tls?: {
+    readonly cert?: string | Buffer;
+    readonly key?: string | Buffer;
+    readonly rejectUnauthorized?: boolean;
+  };
+}
+
+export interface KubernetesClientOptions {
+  /** "https://…"; plain http only on the loopback. */
+  readonly endpoint: string;
+  /** PEM. Absent: the system's authorities. */
+  readonly certificateAuthority?: string | Buffer;
+  readonly credentials: Credentials;
+  /** Connections at once, 1 or more. The API server gives one identity few seats; more only queue there. Default 16. */
+  readonly maxConnections?: number;
+  /** Of one attempt, until its body is read. Default 10 s. */
+  readonly timeoutMilliseconds?: number;
+  /** Attempts at a request that is safe to repeat, 1 or more. Default 3. */
+  readonly maxAttempts?: number;
+  /** Waits between attempts; replaced in tests. */
+  readonly sleep?: (milliseconds: number) => Promise<void>;
+}
+
+export interface ListQuery {
+  readonly labelSelector?: string;
+  /** Objects per page; the server may give more. Default 500. */
+  readonly limit?: number;
+}
+
+/** One page of a list, as the server sends it. The items are untrusted: the reader of their kind checks them. */
+export interface ListPage {
+  readonly items: readonly unknown[];
+  readonly continueToken: string | undefined;
+}
+
+/** What has crossed the wire since the client was made. */
+export interface Traffic {
+  requests: number;
+  /** Questions: a list counts once however many pages it has. */
+  questions: number;
+  /** Of answers, before unpacking. */
+  bytes: number;
+  retries: number;
+}
+
+export interface KubernetesClient {
+  get(path: string): Promise<unknown>;
+  /** Every object of a list, page by page; a token that expires between pages starts the list again, once. */
+  list<T>(path: string, query: ListQuery, readPage: (items: readonly unknown[]) => readonly T[]): Promise<T[]>;
+  /** JSON merge patch. Repeated only when it names a resourceVersion, which makes a second one fail instead of act. */
+  patch(path: string, body: object): Promise<unknown>;
+  /** Never repeated by itself: a second POST would be a second object. */
+  create(path: string, body: object): Promise<unknown>;
+  readonly traffic: Traffic;
+  close(): void;
+}
+
+const FIELD_MANAGER = 'headrace';
+const DEFAULT_PAGE_SIZE = 500;
+/** A list of 10,000 pods is 20 pages; a server that never ends a list must not hold a tick for ever. */
+const MAX_PAGES = 1000;
+const MAX_RETRY_WAIT_MILLISECONDS = 3000;
+const FIRST_RETRY_WAIT_MILLISECONDS = 200;
+/** Of an error's body that reaches a message or a condition. */
+const MAX_ERROR_TEXT = 500;
+
+interface Request {
+  readonly verb: 'GET' | 'PATCH' | 'POST';
+  readonly path: string;
+  readonly body?: string;
+  readonly contentType?: string;
+  readonly isRepeatable: boolean;
+}
+
+/** Makes a client of one API server. Nothing is sent before the first call. */
+export function createKubernetesClient(options: KubernetesClientOptions): KubernetesClient {
+  const endpoint = new URL(options.endpoint);
+  const { maxConnections = 16, timeoutMilliseconds = 10_000, maxAttempts = 3, sleep = wait, credentials } = options;
+  const traffic: Traffic = { requests: 0, questions: 0, bytes: 0, retries: 0 };
+  const agent = createAgent(endpoint, options, maxConnections);
+  const transport = endpoint.protocol === 'https:' ? https : http;
+
+  async function send(request: Request): Promise<unknown> {
+    let hasRenewed = false;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await attemptOnce(request);
+      } catch (error) {
+        if (!(error instanceof KubernetesError)) throw error;
+        if (error.code === 401 && !hasRenewed) {
+          hasRenewed = true;
+          credentials.renew();
+        } else if (attempt >= maxAttempts || !isWorthRepeating(request, error)) throw error;
+        else await sleep(retryWait(attempt, error));
+        traffic.retries += 1;
+      }
+    }
+  }
+
+  async function attemptOnce(request: Request): Promise<unknown> {
+    const headers = await credentials.headers();
+    traffic.requests += 1;
+    const answer = await exchange(request, headers);
+    traffic.bytes += answer.body.length;
+    const text = unpack(request, answer);
+    if (answer.code < 200 || answer.code > 299) throw refusal(request, answer, text);
+    try {
+      return JSON.parse(text);
+    } catch (cause) {
+      throw new KubernetesError('the answer is not JSON', { verb: request.verb, path: request.path }, { cause });
+    }
+  }
+
+  function exchange({ verb, path, body, contentType }: Request, headers: Record<string, string>): Promise<Answer> {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const fail = (cause: Error) =>
+      reject(new KubernetesError(`no answer: ${cause.message}`, { verb, path }, { cause }));
+    const call = transport.request(new URL(path, endpoint), {
+      method: verb,
+      agent,
+      headers: {
+        accept: 'application/json',
+        'accept-encoding': 'gzip',
+        'user-agent': 'headrace',
+        ...headers,
+        ...(body !== undefined && { 'content-type': contentType, 'content-length': Buffer.byteLength(body) }),
+      },
+    });
+    const timer = setTimeout(
+      () => call.destroy(new Error(`timed out after ${timeoutMilliseconds} ms`)),
+      timeoutMilliseconds,
+    );
+    call.on('error', fail);
+    call.on('close', () => clearTimeout(timer));
+    call.on('response', (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', fail);
+      response.on('end', () =>
+        resolve({ code: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }),
+      );
+    });
+    call.end(body);
+    return promise;
+  }
+
+  async function listPages<T>(
+    path: string,
+    query: ListQuery,
+    readPage: (items: readonly unknown[]) => readonly T[],
+  ): Promise<T[]> {
+    const found: T[] = [];
+    let continueToken: string | undefined;
+    for (let page = 0; page < MAX_PAGES; page += 1) {
+      const answer = await send({ verb: 'GET', path: withQuery(path, query, continueToken), isRepeatable: true });
+      const { items, continueToken: next } = readListPage(path, answer);
+      for (const item of readPage(items)) found.push(item);
+      if (next === undefined) return found;
+      continueToken = next;
+    }
+    throw new KubernetesError(`the list has more than ${MAX_PAGES} pages`, { verb: 'GET', path });
+  }
+
+  return {
+    traffic,
+    get(path) {
+      traffic.questions += 1;
+      return send({ verb: 'GET', path, isRepeatable: true });
+    },
+    async list(path, query, readPage) {
+      traffic.questions += 1;
+      try {
+        return await listPages(path, query, readPage);
+      } catch (error) {
+        if (!isExpired(error)) throw error;
+        return listPages(path, query, readPage);
+      }
+    },
+    patch(path, body) {
+      return send({
+        verb: 'PATCH',
+        path: `${path}?fieldManager=${FIELD_MANAGER}`,
+        body: JSON.stringify(body),
+        contentType: 'application/merge-patch+json',
+        isRepeatable: false,
+      });
+    },
+    create(path, body) {
+      return send({
+        verb: 'POST',
+        path: `${path}?fieldManager=${FIELD_MANAGER}`,
+        body: JSON.stringify(body),
+        contentType: 'application/json',
+        isRepeatable: false,
+      });
+    },
+    close() {
+      agent.destroy();
+    },
+  };
+}
+
+interface Answer {
+  readonly code: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+function createAgent(endpoint: URL, options: KubernetesClientOptions, maxSockets: number): http.Agent {
+  const keepAlive = { keepAlive: true, maxSockets, scheduling: 'lifo' } as const;
+  if (endpoint.protocol === 'https:') {
+    const { certificateAuthority, credentials } = options;
+    return new https.Agent({
+      ...keepAlive,
+      ...(certificateAuthority && { ca: certificateAuthority }),
+      ...credentials.tls,
+    });
+  }
+  if (!isLoopback(endpoint.hostname))
+    throw new TypeError(`the API server's endpoint must be https, but is ${endpoint.origin}`);
+  return new http.Agent(keepAlive);
+}
+
+/** Whether a host name can only mean this machine. */
+export function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
+}
+
+// A 429 was refused before it was looked at, so even a write may be sent again. Everything else that failed may have
+// taken effect: only a read is repeated; a conditional write is decided again by the next tick instead.
+function isWorthRepeating(request: Request, { code }: KubernetesError): boolean {
+  if (code === 429) return true;
+  return request.isRepeatable && (code === undefined || code >= 500);
+}
+
+function retryWait(attempt: number, error: KubernetesError): number {
+  const { retryAfterSeconds } = error.details;
+  const backoff = FIRST_RETRY_WAIT_MILLISECONDS * 2 ** (attempt - 1) * (0.5 + Math.random() / 2);
+  return Math.min(retryAfterSeconds === undefined ? backoff : retryAfterSeconds * 1000, MAX_RETRY_WAIT_MILLISECONDS);
+}
+
+function unpack({ verb, path }: Request, { headers, body }: Answer): string {
+  if (headers['content-encoding'] !== 'gzip') return body.toString('utf8');
+  try {
+    return gunzipSync(body).toString('utf8');
+  } catch (cause) {
+    throw new KubernetesError('the answer is not gzip', { verb, path }, { cause });
+  }
+}
+
+// Most refusals carry a Status object; a 429 and an unknown path carry plain text.
+function refusal({ verb, path }: Request, { code, headers }: Answer, text: string): KubernetesError {
+  const status = parseStatus(text);
+  const retryAfter = Number(headers['retry-after'] ?? Number.NaN);
+  return new KubernetesError((status?.message ?? text.trim()).slice(0, MAX_ERROR_TEXT), {
+    verb,
+    path,
+    code,
+    ...(status?.reason && { reason: status.reason }),
+    ...(Number.isFinite(retryAfter) && { retryAfterSeconds: retryAfter }),
+  });
+}
+
+function parseStatus(text: string): { reason?: string; message?: string } | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (typeof parsed !== 'object' || parsed === null || !('kind' in parsed) || parsed.kind !== 'Status')
+      return undefined;
+    const { reason, message } = parsed as { reason?: unknown; message?: unknown };
+    return { ...(typeof reason === 'string' && { reason }), ...(typeof message === 'string' && { message }) };
+  } catch {
+    return undefined;
+  }
+}
+
+function withQuery(
+  path: string,
+  { labelSelector, limit = DEFAULT_PAGE_SIZE }: ListQuery,
+  continueToken: string | undefined,
+): string {
+  const query = new URLSearchParams({ limit: String(limit) });
+  if (labelSelector !== undefined) query.set('labelSelector', labelSelector);
+  if (continueToken !== undefined) query.set('continue', continueToken);
+  return `${path}?${query}`;
+}
+
+function readListPage(path: string, answer: unknown): ListPage {
+  const { items, metadata } = (answer ?? {}) as { items?: unknown; metadata?: { continue?: unknown } };
+  if (!Array.isArray(items))
+    throw new KubernetesError('the answer has no items: it is not a list', { verb: 'GET', path });
+  const token = metadata?.continue;
+  return { items, continueToken: typeof token === 'string' && token !== '' ? token : undefined };
+}

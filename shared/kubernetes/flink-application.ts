@@ -1,0 +1,84 @@
+// FlinkApplication, flink.k8s.io/v1beta1, as far as scaling needs it. Read lean: a tick lists a thousand of them.
+
+import type { ScaleBasis, SizeSpec } from '../deployment/parallelism.ts';
+import type { KubernetesClient } from './client.ts';
+import { listAll, type Namespaces } from './lists.ts';
+import { FLINK_APPLICATIONS, objectPath } from './paths.ts';
+
+export interface FlinkApplication {
+  readonly namespace: string;
+  readonly name: string;
+  readonly resourceVersion: string;
+  /** Absent where parallelism or slots are no numbers: such an application cannot be sized. */
+  readonly size?: SizeSpec;
+  readonly scaleBasis?: ScaleBasis;
+  /** status.phase; empty before the first deployment. */
+  readonly phase: string;
+  /** status.selector; empty before the first deployment. */
+  readonly selector: string;
+}
+
+/** Lyft's default, kept so that applications mean the same here. */
+const DEFAULT_TASK_SLOTS = 16;
+
+/** Lists the FlinkApplications of a shard. */
+export function listFlinkApplications(client: KubernetesClient, namespaces: Namespaces): Promise<FlinkApplication[]> {
+  return listAll(client, FLINK_APPLICATIONS, namespaces, readFlinkApplication);
+}
+
+interface WireApplication {
+  metadata?: { namespace?: string; name?: string; resourceVersion?: string };
+  spec?: { parallelism?: unknown; taskManagerConfig?: { taskSlots?: unknown; replicas?: unknown } };
+  status?: { phase?: unknown; selector?: unknown; scaleBasis?: { parallelism?: unknown; taskSlots?: unknown } };
+}
+
+/** Reads one FlinkApplication. @returns undefined for what has no name or version */
+export function readFlinkApplication(item: unknown): FlinkApplication | undefined {
+  const { metadata, spec, status } = (item ?? {}) as WireApplication;
+  if (metadata?.namespace === undefined || metadata.name === undefined || metadata.resourceVersion === undefined)
+    return undefined;
+  const size = readSize(spec);
+  const scaleBasis = readBasis(status?.scaleBasis);
+  return {
+    namespace: metadata.namespace,
+    name: metadata.name,
+    resourceVersion: metadata.resourceVersion,
+    ...(size && { size }),
+    ...(scaleBasis && { scaleBasis }),
+    phase: typeof status?.phase === 'string' ? status.phase : '',
+    selector: typeof status?.selector === 'string' ? status.selector : '',
+  };
+}
+
+function readSize(spec: WireApplication['spec']): SizeSpec | undefined {
+  const { taskSlots = DEFAULT_TASK_SLOTS, replicas } = spec?.taskManagerConfig ?? {};
+  const basis = readBasis({ parallelism: spec?.parallelism, taskSlots });
+  if (basis === undefined) return undefined;
+  return isCount(replicas) ? { ...basis, replicas } : basis;
+}
+
+function readBasis(basis: { parallelism?: unknown; taskSlots?: unknown } | undefined): ScaleBasis | undefined {
+  const { parallelism, taskSlots } = basis ?? {};
+  return isCount(parallelism) && isCount(taskSlots) && taskSlots > 0 ? { parallelism, taskSlots } : undefined;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/**
+ * Notes what the size was derived from, if the application is still as it was read.
+ *
+ * @returns the new resourceVersion
+ */
+export async function patchScaleBasis(
+  client: KubernetesClient,
+  application: { readonly namespace: string; readonly name: string; readonly resourceVersion: string },
+  { parallelism, taskSlots }: ScaleBasis,
+): Promise<string> {
+  const answer = await client.patch(objectPath(FLINK_APPLICATIONS, application, 'status'), {
+    metadata: { resourceVersion: application.resourceVersion },
+    status: { scaleBasis: { parallelism, taskSlots } },
+  });
+  return (answer as { metadata: { resourceVersion: string } }).metadata.resourceVersion;
+}

@@ -1,0 +1,109 @@
+// The scale subresource: how any kind of target is sized.
+
+import * as z from 'zod';
+import { describeError, TerminalError } from '../errors.ts';
+import type { TargetReference } from '../scaling/types.ts';
+import type { KubernetesClient } from './client.ts';
+import { isNotFound } from './errors.ts';
+import { groupPath, type ObjectAddress, objectPath, type ResourceType } from './paths.ts';
+
+/** A scale that was read, and what a conditional write of it needs. */
+export interface ScaleTarget extends ObjectAddress {
+  readonly type: ResourceType;
+  readonly resourceVersion: string;
+  readonly replicas: number;
+  readonly selector: string;
+}
+
+const ScaleAnswer = z.object({
+  metadata: z.object({ resourceVersion: z.string() }),
+  // The API server leaves replicas out when it is 0.
+  spec: z.object({ replicas: z.int().default(0) }).prefault({}),
+  status: z.object({ selector: z.string().default('') }).prefault({}),
+});
+
+const ResourceList = z.object({ resources: z.array(z.object({ name: z.string(), kind: z.string() })) });
+
+/** Reads the scale of one object. */
+export async function readScale(
+  client: KubernetesClient,
+  type: ResourceType,
+  address: ObjectAddress,
+): Promise<ScaleTarget> {
+  return toScaleTarget(type, address, await client.get(objectPath(type, address, 'scale')));
+}
+
+/**
+ * Writes a size, if the target is still as it was read.
+ *
+ * @returns the target as it is now
+ * @throws KubernetesError 409 when somebody wrote in between: decide again, never repeat the number
+ */
+export async function patchScale(
+  client: KubernetesClient,
+  target: ObjectAddress & { readonly type: ResourceType; readonly resourceVersion: string },
+  replicas: number,
+): Promise<ScaleTarget> {
+  const answer = await client.patch(objectPath(target.type, target, 'scale'), {
+    metadata: { resourceVersion: target.resourceVersion },
+    spec: { replicas },
+  });
+  return toScaleTarget(target.type, target, answer);
+}
+
+function toScaleTarget(type: ResourceType, { namespace, name }: ObjectAddress, answer: unknown): ScaleTarget {
+  const { metadata, spec, status } = ScaleAnswer.parse(answer);
+  return {
+    type,
+    namespace,
+    name,
+    resourceVersion: metadata.resourceVersion,
+    replicas: spec.replicas,
+    selector: status.selector,
+  };
+}
+
+/** Finds the resource of a kind that can be scaled; asked once per kind and client. */
+export interface ScalableKinds {
+  /** @throws TerminalError when there is no such kind, or it has no scale subresource */
+  find(target: Pick<TargetReference, 'apiVersion' | 'kind'>): Promise<ResourceType>;
+}
+
+/** Looks kinds up in the API server's discovery. What was found is remembered; what was not is asked for again. */
+export function createScalableKinds(client: KubernetesClient): ScalableKinds {
+  const known = new Map<string, Promise<ResourceType>>();
+  return {
+    find({ apiVersion, kind }) {
+      const key = `${apiVersion} ${kind}`;
+      const remembered = known.get(key);
+      if (remembered !== undefined) return remembered;
+      const asked = discover(client, apiVersion, kind);
+      known.set(key, asked);
+      asked.catch(() => known.delete(key));
+      return asked;
+    },
+  };
+}
+
+async function discover(client: KubernetesClient, apiVersion: string, kind: string): Promise<ResourceType> {
+  let answer: unknown;
+  try {
+    answer = await client.get(groupPath(apiVersion));
+  } catch (cause) {
+    if (isNotFound(cause))
+      throw new TerminalError(`no matches for kind ${kind} in ${apiVersion || 'an empty apiVersion'}`, { cause });
+    throw cause;
+  }
+  const { resources } = ResourceList.parse(answer);
+  // Subresources are listed as "things/scale", with the kind of their own body.
+  const plural = resources.find((resource) => resource.kind === kind && !resource.name.includes('/'))?.name;
+  if (plural === undefined) throw new TerminalError(`no matches for kind ${kind} in ${apiVersion}`);
+  if (!resources.some(({ name }) => name === `${plural}/scale`))
+    throw new TerminalError(`${kind} in ${apiVersion} has no scale subresource`);
+  return { apiVersion, plural };
+}
+
+/** Why a scale could not be read, without the noise of a stack. */
+export function describeScaleFailure(error: unknown): string {
+  return error instanceof TerminalError ? error.message : describeError(error);
+}

@@ -1,0 +1,65 @@
+// How an AWS envelope becomes a call: middy checks the event against a schema, and tells a broken one from a broken world.
+
+import middy from '@middy/core';
+import type { Context, SQSRecord } from 'aws-lambda';
+import * as z from 'zod';
+import { TerminalError } from '../errors.ts';
+
+/** The event is not what this function is triggered with; trying it again cannot help. */
+export class InvalidEventError extends TerminalError {
+  override readonly name = 'InvalidEventError';
+}
+
+/** Wraps a function of one checked event into a Lambda handler. */
+export function createHandler<Schema extends z.ZodType>(
+  schema: Schema,
+  run: (event: z.output<Schema>) => Promise<void>,
+) {
+  return middy(async (event: unknown, _context: Context): Promise<void> => run(parse(schema, event, 'the event')));
+}
+
+function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'it'}: ${message}`);
+  throw new InvalidEventError(`reading ${what}: ${faults.join('; ')}`);
+}
+
+const SqsEvent = z.object({ Records: z.array(z.object({ messageId: z.string(), body: z.string() })) });
+
+export interface RecordFailure {
+  readonly record: Pick<SQSRecord, 'messageId'>;
+  readonly error: unknown;
+}
+
+/**
+ * Wraps a function of one message into a handler of an SQS queue. Each record is judged on its own: one that fails for a
+ * passing reason is named to SQS and comes again, one that can never succeed is reported and dropped.
+ */
+export function createQueueHandler<Schema extends z.ZodType>(
+  message: Schema,
+  run: (message: z.output<Schema>) => Promise<void>,
+  report: (failure: RecordFailure) => void,
+) {
+  return middy(async (event: unknown, _context: Context) => {
+    const { Records } = parse(SqsEvent, event, 'the SQS event');
+    const batchItemFailures: { itemIdentifier: string }[] = [];
+    for (const record of Records) {
+      try {
+        await run(parse(message, parseBody(record.body), `the body of message ${record.messageId}`));
+      } catch (error) {
+        report({ record, error });
+        if (!(error instanceof InvalidEventError)) batchItemFailures.push({ itemIdentifier: record.messageId });
+      }
+    }
+    return { batchItemFailures };
+  });
+}
+
+function parseBody(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch (cause) {
+    throw new InvalidEventError('reading the body of a message: it must be JSON', { cause });
+  }
+}
