@@ -1,0 +1,96 @@
+// `npm run test:real [-- ARGUMENTS OF VITEST]`: the tests that need a real kube-apiserver, etcd and kube-controller-manager.
+//
+// Everything runs in namespaces of its own. The network namespace gives the servers fixed addresses and ports that nobody else has or
+// reaches, so that two runs side by side do not meet. The process namespace is what stops the servers whatever happens: when its first
+// process ends, by itself or by a signal, the kernel kills every process in it.
+import { execFile, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { buildControlPlane } from './bench/build.ts';
+
+const repository = join(import.meta.dirname, '..', '..');
+
+// Given to the loopback, the whole prefix is local: the servers use 10.77.0.1, and any other address of it can be bound as a pod's.
+const network = '10.77.0.1/16';
+
+/** The programs that the tests run beside Go, and the package that has each of them on Debian and its relatives. */
+const requiredPrograms = [
+  { program: 'ip', versionFlag: '-V', packageName: 'iproute2' },
+  { program: 'unshare', versionFlag: '--version', packageName: 'util-linux' },
+  { program: 'setpriv', versionFlag: '--version', packageName: 'util-linux' },
+  { program: 'openssl', versionFlag: 'version', packageName: 'openssl' },
+];
+
+try {
+  process.exitCode = await runRealTests(process.argv.slice(2));
+} catch (error) {
+  console.error('npm run test:real:', error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}
+
+async function runRealTests(vitestArguments: readonly string[]): Promise<number> {
+  if (process.platform !== 'linux') throw new Error('needs Linux: the servers run in network and process namespaces');
+  await requirePrograms();
+  const binary = await buildControlPlane((line) => console.log(line));
+  const directory = await mkdtemp(join(tmpdir(), 'headrace-real-'));
+  try {
+    return await runVitestInNamespaces({ binary, directory, vitestArguments });
+  } finally {
+    // Processes that were killed with their namespace may still be on their way out, and write.
+    await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  }
+}
+
+async function requirePrograms(): Promise<void> {
+  const checks = await Promise.all(
+    requiredPrograms.map(async ({ program, versionFlag, packageName }) => {
+      const found = await promisify(execFile)(program, [versionFlag]).then(
+        () => true,
+        () => false,
+      );
+      return found ? [] : [`${program} (package ${packageName})`];
+    }),
+  );
+  const missing = checks.flat();
+  if (missing.length > 0) throw new Error(`programs are missing, install them: ${missing.join(', ')}`);
+}
+
+interface Run {
+  readonly binary: string;
+  readonly directory: string;
+  readonly vitestArguments: readonly string[];
+}
+
+function runVitestInNamespaces({ binary, directory, vitestArguments }: Run): Promise<number> {
+  const asRoot = process.getuid?.() === 0;
+  const namespaces = [
+    ...(asRoot ? [] : ['--user', '--map-root-user']),
+    ...['--net', '--pid', '--fork', '--kill-child', '--mount-proc'],
+  ];
+  // The shell stays the first process: it waits for whatever is orphaned, which a Node process would leave as zombies.
+  const inside = `ip link set lo up && ip addr add ${network} dev lo || exit 1\n"$@"\nexit $?`;
+  const vitest = [process.execPath, join(repository, 'node_modules', 'vitest', 'vitest.mjs')];
+  const child = spawn(
+    // unshare ends its child when it ends itself, and setpriv ends unshare when this process ends, even by kill -9.
+    'setpriv',
+    [
+      ...['--pdeathsig', 'KILL', 'unshare', ...namespaces, 'sh', '-c', inside, 'sh'],
+      ...[...vitest, 'run', '--config', 'vitest.real.config.ts', ...vitestArguments],
+    ],
+    {
+      cwd: repository,
+      stdio: 'inherit',
+      env: { ...process.env, HEADRACE_REAL_BINARY: binary, HEADRACE_REAL_DIRECTORY: directory },
+    },
+  );
+  // A terminal sends Ctrl-C to vitest as well, which then ends in good order; the others would reach this process alone.
+  process.on('SIGINT', () => {});
+  for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill('SIGKILL'));
+
+  return new Promise((resolve, reject) => {
+    child.on('error', (cause) => reject(new Error('cannot start setpriv', { cause })));
+    child.on('close', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL']));
+  });
+}
