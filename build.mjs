@@ -33,9 +33,9 @@ for (const name of functionNames)
   });
 
 // The CLI keeps its packages outside: they are runtime dependencies of the published package.
-if (existsSync('shared/cli/main.ts')) {
+if (existsSync('shared/cli/bin.ts')) {
   await build({
-    entryPoints: { headrace: 'shared/cli/main.ts' },
+    entryPoints: { headrace: 'shared/cli/bin.ts' },
     outdir: 'dist/cli',
     outExtension: { '.js': '.mjs' },
     bundle: true,

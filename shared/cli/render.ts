@@ -1,0 +1,50 @@
+// What a tick found, for people and for programs.
+
+import type { AutoscalerReport, TickReport } from '../controllers/scale.ts';
+import type { Namespaces } from '../kubernetes/lists.ts';
+import { formatTime } from '../units.ts';
+
+const COLUMNS = ['NAMESPACE', 'NAME', 'REFERENCE', 'TARGETS', 'MIN', 'MAX', 'REPLICAS', 'DESIRED', 'OUTCOME', 'REASON'];
+
+/** One row per autoscaler, and under it the sentence with the arithmetic. */
+export function renderTable({ autoscalers }: TickReport, namespaces: Namespaces): string {
+  if (autoscalers.length === 0) return `No FlinkAutoscaler found in ${namespaces.join(', ') || 'any namespace'}.\n`;
+  const rows = [COLUMNS, ...autoscalers.map(toRow)];
+  const widths = COLUMNS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const lines = rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+  const sentences = ['', ...autoscalers.map(describe)];
+  return `${lines.flatMap((line, index) => (index === 0 ? [line] : [line, `  ${sentences[index]}`])).join('\n')}\n`;
+}
+
+function toRow({ namespace, name, target, spec, decision, outcome }: AutoscalerReport): string[] {
+  const cells = [spec?.minReplicas, spec?.maxReplicas, decision?.currentReplicas, decision?.desiredReplicas].map(
+    (number) => (number === undefined ? '-' : String(number)),
+  );
+  return [namespace, name, target || '-', decision?.status.targets ?? '-', ...cells, outcome, decision?.reason ?? '-'];
+}
+
+function describe({ decision, error }: AutoscalerReport): string {
+  return error ?? decision?.message ?? '';
+}
+
+/** One JSON document: { cluster, time, autoscalers: [{ namespace, name, target, currentReplicas, desiredReplicas, rescale, outcome, reason, message, error }] } */
+export function renderJson({ cluster, time, autoscalers }: TickReport): string {
+  const items = autoscalers.map(({ namespace, name, target, decision, outcome, error }) => ({
+    namespace,
+    name,
+    target,
+    currentReplicas: decision?.currentReplicas ?? null,
+    desiredReplicas: decision?.desiredReplicas ?? null,
+    rescale: decision?.rescale ?? false,
+    outcome,
+    reason: decision?.reason ?? null,
+    message: decision?.message ?? null,
+    error: error ?? null,
+  }));
+  return `${JSON.stringify({ cluster, time: formatTime(time), autoscalers: items }, null, 2)}\n`;
+}
