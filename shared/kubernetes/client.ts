@@ -54,6 +54,8 @@ export interface Traffic {
   requests: number;
   /** Questions: a list counts once however many pages it has. */
   questions: number;
+  /** Requests that were to change something. */
+  writes: number;
   /** Of answers, before unpacking. */
   bytes: number;
   retries: number;
@@ -92,7 +94,7 @@ interface Request {
 export function createKubernetesClient(options: KubernetesClientOptions): KubernetesClient {
   const endpoint = new URL(options.endpoint);
   const { maxConnections = 16, timeoutMilliseconds = 10_000, maxAttempts = 3, sleep = wait, credentials } = options;
-  const traffic: Traffic = { requests: 0, questions: 0, bytes: 0, retries: 0 };
+  const traffic: Traffic = { requests: 0, questions: 0, writes: 0, bytes: 0, retries: 0 };
   const agent = createAgent(endpoint, options, maxConnections);
   const transport = endpoint.protocol === 'https:' ? https : http;
 
@@ -116,6 +118,7 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
   async function attemptOnce(request: Request): Promise<unknown> {
     const headers = await credentials.headers();
     traffic.requests += 1;
+    if (request.verb !== 'GET') traffic.writes += 1;
     const answer = await exchange(request, headers);
     traffic.bytes += answer.body.length;
     const text = unpack(request, answer);

@@ -1,7 +1,7 @@
 // The scale subresource: how any kind of target is sized.
 
 import * as z from 'zod';
-import { describeError, TerminalError } from '../errors.ts';
+import { TerminalError } from '../errors.ts';
 import type { TargetReference } from '../scaling/types.ts';
 import type { KubernetesClient } from './client.ts';
 import { isNotFound } from './errors.ts';
@@ -101,9 +101,4 @@ async function discover(client: KubernetesClient, apiVersion: string, kind: stri
   if (!resources.some(({ name }) => name === `${plural}/scale`))
     throw new TerminalError(`${kind} in ${apiVersion} has no scale subresource`);
   return { apiVersion, plural };
-}
-
-/** Why a scale could not be read, without the noise of a stack. */
-export function describeScaleFailure(error: unknown): string {
-  return error instanceof TerminalError ? error.message : describeError(error);
 }

@@ -319,7 +319,7 @@ function settle(tick: DecisionInput, outcome: Outcome): Decision {
   const pause = findPause(spec, current, desired);
   const isRescale = desired !== current && pause === undefined;
   const isHeldBack = desired !== current && pause !== undefined;
-  const change = desired === current ? `stays at ${current}` : `from ${current} to ${desired}`;
+  const change = desired === current ? `stays at ${current}` : `scales from ${current} to ${desired}`;
   const message = `${change}: ${explanation}${isHeldBack ? `; not done: ${pause.message}` : ''}`;
   const ableToScale = status.conditions.find((condition) => condition.type === 'AbleToScale');
   const reason = isRescale
