@@ -3,7 +3,6 @@
 import * as z from 'zod';
 import { runTick } from '../shared/controllers/tick.ts';
 import { createQueueHandler } from '../shared/lambda/envelope.ts';
-import { createLambdaLog } from '../shared/lambda/log.ts';
 import { emitTick } from '../shared/lambda/metrics.ts';
 import { controlPlane } from '../shared/lambda/plane.ts';
 
@@ -13,10 +12,4 @@ const TickMessage = z.object({
   dueTime: z.iso.datetime({ offset: true }).transform((time) => Date.parse(time)),
 });
 
-const log = createLambdaLog();
-
-export const handler = createQueueHandler(
-  TickMessage,
-  (message) => runTick(controlPlane(), message, emitTick),
-  ({ record, error }) => log.error('tick failed', { messageId: record.messageId, error: String(error) }),
-);
+export const handler = createQueueHandler(TickMessage, (message) => runTick(controlPlane(), message, emitTick));

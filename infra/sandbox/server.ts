@@ -98,6 +98,7 @@ export class Sandbox {
       AWS_ACCESS_KEY_ID: accessKeyId,
       AWS_SECRET_ACCESS_KEY: secretAccessKey,
       AWS_ENDPOINT_URL: this.url,
+      POWERTOOLS_SERVICE_NAME: 'headrace',
     };
   }
 

@@ -32,10 +32,8 @@ export async function connectTriggers(sandbox: Sandbox): Promise<Triggers> {
         message !== undefined;
         message = await receive(queue, QueueUrl)
       ) {
-        const answer = await scaleCheck(sqsEvent(message), contextOf('scale-check'));
-        const { batchItemFailures = [] } = (answer ?? {}) as { batchItemFailures?: unknown[] };
-        if (batchItemFailures.length === 0)
-          await queue.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle: message.ReceiptHandle }));
+        await scaleCheck(sqsEvent(message), contextOf('scale-check'));
+        await queue.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle: message.ReceiptHandle }));
       }
     },
     close: () => queue.destroy(),

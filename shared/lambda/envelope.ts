@@ -1,7 +1,7 @@
 // How an AWS envelope becomes a call: middy checks the event against a schema, and tells a broken one from a broken world.
 
 import middy from '@middy/core';
-import type { Context, SQSRecord } from 'aws-lambda';
+import type { Context } from 'aws-lambda';
 import * as z from 'zod';
 import { TerminalError } from '../errors.ts';
 
@@ -27,32 +27,17 @@ function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, what: s
 
 const SqsEvent = z.object({ Records: z.array(z.object({ messageId: z.string(), body: z.string() })) });
 
-export interface RecordFailure {
-  readonly record: Pick<SQSRecord, 'messageId'>;
-  readonly error: unknown;
-}
-
 /**
- * Wraps a function of one message into a handler of an SQS queue. Each record is judged on its own: one that fails for a
- * passing reason is named to SQS and comes again, one that can never succeed is reported and dropped.
+ * Wraps a function of one message into a handler of an SQS queue with batch size 1. Whatever fails is thrown: Lambda
+ * counts it as an error, and a message that is no message of ours ends in the dead-letter queue.
  */
 export function createQueueHandler<Schema extends z.ZodType>(
   message: Schema,
   run: (message: z.output<Schema>) => Promise<void>,
-  report: (failure: RecordFailure) => void,
 ) {
-  return middy(async (event: unknown, _context: Context) => {
-    const { Records } = parse(SqsEvent, event, 'the SQS event');
-    const batchItemFailures: { itemIdentifier: string }[] = [];
-    for (const record of Records) {
-      try {
-        await run(parse(message, parseBody(record.body), `the body of message ${record.messageId}`));
-      } catch (error) {
-        report({ record, error });
-        if (!(error instanceof InvalidEventError)) batchItemFailures.push({ itemIdentifier: record.messageId });
-      }
-    }
-    return { batchItemFailures };
+  return createHandler(SqsEvent, async ({ Records }) => {
+    for (const { messageId, body } of Records)
+      await run(parse(message, parseBody(body), `the body of message ${messageId}`));
   });
 }
 

@@ -1,7 +1,7 @@
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { TickReport } from '../controllers/scale.ts';
 
-const metrics = new Metrics({ namespace: 'Headrace', serviceName: 'headrace' });
+const metrics = new Metrics({ namespace: 'Headrace' });
 
 /** Writes the figures of a tick as embedded metrics: a log line that CloudWatch reads, no call. */
 export function emitTick({ autoscalers }: TickReport, durationMilliseconds: number): void {
