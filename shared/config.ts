@@ -38,7 +38,7 @@ const Environment = z.object({
   HEADRACE_CLUSTERS: z.string(MUST_BE_SET).pipe(JsonText).pipe(Clusters),
   HEADRACE_QUEUE_URL: z.url().optional(),
   HEADRACE_CLOCK_URL: z
-    .url()
+    .url({ abort: true })
     .refine((url) => isLoopback(new URL(url).hostname), 'must be on the loopback: it is for the sandbox alone')
     .optional(),
 });

@@ -18,6 +18,8 @@ const INT64_MAX = 2n ** 63n - 1n;
  * @returns undefined when the text is no quantity
  */
 export function parseQuantity(quantity: unknown): Milli | undefined {
+  // A number that JSON could not carry exactly is no quantity: better none than a wrong one.
+  if (typeof quantity === 'number' && Math.abs(quantity) > Number.MAX_SAFE_INTEGER) return undefined;
   const text = typeof quantity === 'number' ? String(quantity) : quantity;
   if (typeof text !== 'string') return undefined;
   const match = QUANTITY.exec(text);

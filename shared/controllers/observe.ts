@@ -2,7 +2,6 @@
 // the autoscalers that need it, and to nobody else.
 
 import type { Cluster } from '../control-plane.ts';
-import { ControlPlaneError, describeError } from '../errors.ts';
 import { type FlinkApplication, listFlinkApplications } from '../kubernetes/flink-application.ts';
 import { type FlinkAutoscaler, listFlinkAutoscalers } from '../kubernetes/flink-autoscaler.ts';
 import { listHorizontalPodAutoscalers } from '../kubernetes/horizontal-pod-autoscaler.ts';
@@ -11,8 +10,9 @@ import type { Namespaces } from '../kubernetes/lists.ts';
 import { keyOf } from '../kubernetes/paths.ts';
 import { listPods, listPodUsage, type NamespacedPod, type PodUsage, TASK_MANAGERS } from '../kubernetes/pods.ts';
 import { parseSelector, type Selector } from '../kubernetes/selectors.ts';
-import { samplesOf } from '../metrics/resource.ts';
 import type { AutoscalerSpec, Observation, Reading, TargetReference } from '../scaling/types.ts';
+import type { Collector } from './collect.ts';
+import { attempt, mapReading } from './reading.ts';
 import type { Target } from './target.ts';
 
 /** One shard of one cluster, as it was at one moment. */
@@ -24,6 +24,8 @@ export interface World {
   readonly actors: Reading<ReadonlyMap<string, readonly Actor[]>>;
   readonly taskManagers: Reading<LabelIndex<NamespacedPod>>;
   readonly taskManagerUsage: Reading<LabelIndex<PodUsage>>;
+  /** The autoscalers (namespace/name) that act on a pod, by the selectors they had when they last looked. */
+  owners(pod: NamespacedPod): readonly string[];
 }
 
 interface Actor {
@@ -37,8 +39,10 @@ interface Actor {
  * @throws ControlPlaneError when the autoscalers themselves cannot be read: without them there is nothing to decide
  */
 export async function readWorld({ client }: Cluster, namespaces: Namespaces): Promise<World> {
-  const [autoscalers, horizontalPodAutoscalers, applications, pods, usage] = await Promise.all([
-    listFlinkAutoscalers(client, namespaces),
+  // Autoscalers first: what they remember must not be newer than the size it is held against, or a tick that read the size
+  // before a step, and the memory after it, would write the same step down again.
+  const autoscalers = await listFlinkAutoscalers(client, namespaces);
+  const [horizontalPodAutoscalers, applications, pods, usage] = await Promise.all([
     attempt(listHorizontalPodAutoscalers(client, namespaces)),
     attempt(listFlinkApplications(client, namespaces)),
     attempt(listPods(client, namespaces, TASK_MANAGERS)),
@@ -46,8 +50,11 @@ export async function readWorld({ client }: Cluster, namespaces: Namespaces): Pr
   ]);
   return {
     autoscalers,
-    applications: map(applications, (found) => new Map(found.map((application) => [keyOf(application), application]))),
-    actors: map(horizontalPodAutoscalers, (found) => {
+    applications: mapReading(
+      applications,
+      (found) => new Map(found.map((application) => [keyOf(application), application])),
+    ),
+    actors: mapReading(horizontalPodAutoscalers, (found) => {
       const actors = [
         ...found.map(({ namespace, name, target }) => ({
           target,
@@ -61,23 +68,34 @@ export async function readWorld({ client }: Cluster, namespaces: Namespaces): Pr
       ];
       return Map.groupBy(actors, ({ namespace, target }) => targetKey(namespace, target));
     }),
-    taskManagers: map(pods, createLabelIndex),
-    taskManagerUsage: map(usage, createLabelIndex),
+    taskManagers: mapReading(pods, createLabelIndex),
+    taskManagerUsage: mapReading(usage, createLabelIndex),
+    owners: createOwnerIndex(autoscalers),
   };
 }
 
-/** Waits for an answer; what went wrong with the source becomes part of what was seen. A fault of our own stays an error. */
-export async function attempt<T>(answer: Promise<T>): Promise<Reading<T>> {
-  try {
-    return { value: await answer };
-  } catch (error) {
-    if (error instanceof ControlPlaneError) return { unreadable: describeError(error) };
-    throw error;
-  }
+interface Owner {
+  readonly key: string;
+  readonly selector: Selector;
 }
 
-function map<T, R>(reading: Reading<T>, change: (value: T) => R): Reading<R> {
-  return 'unreadable' in reading ? reading : { value: change(reading.value) };
+/** Which autoscalers' selectors pick a pod. They are looked up by the label that each fixes first: there may be thousands. */
+function createOwnerIndex(autoscalers: readonly FlinkAutoscaler[]): World['owners'] {
+  const byLabel = new Map<string, Owner[]>();
+  const fixedLabels = new Set<string>();
+  for (const autoscaler of autoscalers.filter(acts)) {
+    const selector = parseSelector(autoscaler.status.selector ?? '');
+    if ('fault' in selector) continue;
+    const [label = '', value = ''] = selector.equalities[0] ?? [];
+    fixedLabels.add(label);
+    const key = `${autoscaler.namespace}/${label}=${value}`;
+    byLabel.set(key, [...(byLabel.get(key) ?? []), { key: keyOf(autoscaler), selector }]);
+  }
+  return ({ namespace, labels }) =>
+    [...fixedLabels]
+      .flatMap((label) => byLabel.get(`${namespace}/${label}=${label === '' ? '' : (labels[label] ?? '')}`) ?? [])
+      .filter(({ selector }) => selector.matches(labels))
+      .map(({ key }) => key);
 }
 
 /** An autoscaler that is off, or only advises, is in nobody's way. */
@@ -97,7 +115,7 @@ export function findRivals(
   spec: AutoscalerSpec,
 ): Reading<readonly string[]> {
   if (spec.mode !== 'Auto') return { value: [] };
-  return map(world.actors, (actors) =>
+  return mapReading(world.actors, (actors) =>
     (actors.get(targetKey(autoscaler.namespace, spec.target)) ?? [])
       .filter(({ kind, name }) => kind !== 'FlinkAutoscaler' || name !== autoscaler.name)
       .map(({ kind, name }) => `${kind} ${name}`),
@@ -107,36 +125,44 @@ export function findRivals(
 export interface ObserveInput {
   readonly cluster: Cluster;
   readonly world: World;
+  readonly collector: Collector;
   readonly autoscaler: FlinkAutoscaler;
   readonly spec: AutoscalerSpec;
   readonly rivals: Reading<readonly string[]>;
   readonly target: Reading<Target>;
 }
 
-/** Joins what was read of one autoscaler's target. Pods of other kinds of targets are asked for here. */
-export async function observe({
-  cluster,
-  world,
-  autoscaler,
-  spec,
-  rivals,
-  target,
-}: ObserveInput): Promise<Observation> {
+/** Joins what was read of one autoscaler's target, and asks the metric sources that are not in the shard's lists. */
+export async function observe(input: ObserveInput): Promise<Observation> {
+  const { cluster, world, collector, autoscaler, spec, rivals, target } = input;
   if ('unreadable' in target) return { scale: target, rivals, pods: target, metrics: [] };
-  const { replicas, selector: text, phase } = target.value;
+  const { replicas, statusReplicas, selector: text, phase, scaleBasis } = target.value;
   const selector = parseSelector(text);
-  const scale = { value: { replicas, selector: text, ...('fault' in selector && { selectorFault: selector.fault }) } };
-  const seen = { scale, rivals, ...(phase !== undefined && { phase }) };
+  const selectorFault = 'fault' in selector ? { selectorFault: selector.fault } : {};
+  const scale = { value: { replicas, statusReplicas, selector: text, ...selectorFault } };
+  const seen = { scale, rivals, ...(phase !== undefined && { phase }), ...(scaleBasis && { scaleBasis }) };
   if ('fault' in selector) return { ...seen, pods: { unreadable: selector.fault }, metrics: [] };
 
   const { namespace } = autoscaler;
   const { pods, usage } = await readPods(cluster, world, namespace, text, selector);
-  const metrics = spec.metrics.map((metric) =>
-    metric.type === 'Resource'
-      ? map(usage, (found) => samplesOf(metric.resource, found))
-      : { unreadable: metric.message },
+  const metrics = await Promise.all(
+    spec.metrics.map((metric) => collector.read(metric, { namespace, selector: text, usage })),
   );
-  return { ...seen, pods, metrics };
+  const sharers = 'value' in pods && spec.mode === 'Auto' ? findSharers(world, autoscaler, pods.value) : [];
+  return { ...seen, pods, metrics, sharers };
+}
+
+/** Names the other autoscalers that act on a pod of this one's target. */
+function findSharers(
+  world: World,
+  { namespace, name }: FlinkAutoscaler,
+  pods: readonly NamespacedPod[],
+): readonly string[] {
+  const sharers = new Set<string>();
+  for (const pod of pods)
+    for (const owner of world.owners(pod))
+      if (owner !== `${namespace}/${name}`) sharers.add(`FlinkAutoscaler ${owner.slice(namespace.length + 1)}`);
+  return [...sharers];
 }
 
 interface PodReadings {
@@ -155,8 +181,8 @@ async function readPods(
   const areTaskManagers = selector.equalities.some(([key, value]) => `${key}=${value}` === TASK_MANAGERS);
   if (areTaskManagers)
     return {
-      pods: map(world.taskManagers, (index) => index.pick(namespace, selector)),
-      usage: map(world.taskManagerUsage, (index) => index.pick(namespace, selector)),
+      pods: mapReading(world.taskManagers, (index) => index.pick(namespace, selector)),
+      usage: mapReading(world.taskManagerUsage, (index) => index.pick(namespace, selector)),
     };
   const [pods, usage] = await Promise.all([
     attempt(listPods(client, [namespace], text)),

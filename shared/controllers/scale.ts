@@ -5,12 +5,20 @@ import type { Cluster, ControlPlane, Log } from '../control-plane.ts';
 import { describeError } from '../errors.ts';
 import { isConflict, isNotFound } from '../kubernetes/errors.ts';
 import { createEvent } from '../kubernetes/events.ts';
-import { diffStatus, type FlinkAutoscaler, patchStatus } from '../kubernetes/flink-autoscaler.ts';
+import {
+  countUnknown,
+  diffStatus,
+  type FlinkAutoscaler,
+  patchStatus,
+  SYNC_PERIOD_SECONDS,
+  toWireStatus,
+} from '../kubernetes/flink-autoscaler.ts';
 import type { Namespaces } from '../kubernetes/lists.ts';
 import { keyOf } from '../kubernetes/paths.ts';
 import { patchScale } from '../kubernetes/scale.ts';
 import { decide, decideInvalid, failRescale } from '../scaling/decide.ts';
-import type { AutoscalerSpec, AutoscalerStatus, Decision } from '../scaling/types.ts';
+import type { AutoscalerSpec, AutoscalerStatus, Decision, DecisionEvent, Observation } from '../scaling/types.ts';
+import { type Collector, createCollector } from './collect.ts';
 import { findRivals, observe, readWorld, type World } from './observe.ts';
 import { findTarget, type Target } from './target.ts';
 
@@ -66,7 +74,7 @@ export async function scaleShard(
 ): Promise<TickReport> {
   const world = await readWorld(cluster, namespaces);
   const time = await plane.now();
-  const tick: Tick = { cluster, world, time, dryRun, log: plane.log };
+  const tick: Tick = { cluster, world, collector: createCollector(cluster), time, dryRun, log: plane.log };
   const autoscalers = await mapBounded(world.autoscalers, CONCURRENCY, (autoscaler) => scaleOrReport(tick, autoscaler));
   return { cluster: cluster.name, time, autoscalers };
 }
@@ -74,6 +82,7 @@ export async function scaleShard(
 interface Tick {
   readonly cluster: Cluster;
   readonly world: World;
+  readonly collector: Collector;
   readonly time: number;
   readonly dryRun: boolean;
   readonly log: Log;
@@ -98,18 +107,23 @@ async function scaleOrReport(tick: Tick, autoscaler: FlinkAutoscaler): Promise<A
 type Result = Pick<AutoscalerReport, 'spec' | 'decision' | 'outcome' | 'error'>;
 
 async function scale(tick: Tick, autoscaler: FlinkAutoscaler): Promise<Result> {
-  const { cluster, world, time: now, dryRun } = tick;
+  const { cluster, world, collector, time: now, dryRun } = tick;
   const { status, generation } = autoscaler;
   if ('unreadable' in autoscaler.spec) {
     const decision = decideInvalid({ status, generation, now, fault: autoscaler.spec.unreadable });
     return { decision, ...(await record(tick, autoscaler, decision)) };
   }
   const spec = autoscaler.spec.value;
+  if (isBeingScaled(autoscaler, now)) return { spec, outcome: 'conflict' };
+  if (spec.mode === 'Off') {
+    const decision = decide({ spec, generation, observation: UNSEEN, status, now });
+    return { spec, decision, ...(await record(tick, autoscaler, decision)) };
+  }
   const rivals = findRivals(world, autoscaler, spec);
   const isAlone = 'value' in rivals && rivals.value.length === 0;
   const maySeed = spec.mode === 'Auto' && isAlone && !dryRun;
   const target = await findTarget({ cluster, world, autoscaler, spec, maySeed });
-  const observation = await observe({ cluster, world, autoscaler, spec, rivals, target });
+  const observation = await observe({ cluster, world, collector, autoscaler, spec, rivals, target });
   const decision = decide({ spec, generation, observation, status, now });
 
   const recorded = await record(tick, autoscaler, decision);
@@ -118,6 +132,23 @@ async function scale(tick: Tick, autoscaler: FlinkAutoscaler): Promise<Result> {
     spec,
     ...(await act(tick, { ...autoscaler, resourceVersion: recorded.resourceVersion }, target.value, decision)),
   };
+}
+
+/** What a tick sees of a target that it is told not to look at. */
+const UNSEEN: Observation = {
+  scale: { unreadable: 'not looked at' },
+  rivals: { value: [] },
+  pods: { value: [] },
+  metrics: [],
+};
+
+/**
+ * Whether another tick has begun a step less than half a period ago: this one overlaps it (SQS delivers at least once), and
+ * a second step in the same period would be one too many.
+ */
+function isBeingScaled({ status: { pendingRescale } }: FlinkAutoscaler, now: number): boolean {
+  if (pendingRescale === undefined) return false;
+  return Math.abs(now - pendingRescale.time) < (SYNC_PERIOD_SECONDS * 1000) / 2;
 }
 
 /** Writes the status when it says something new. A size that is to be made is in it before it is made. */
@@ -131,10 +162,10 @@ async function record(
   if (changes === undefined || tick.dryRun)
     return { outcome: 'unchanged', resourceVersion: autoscaler.resourceVersion, ...error };
   const resourceVersion = await patchStatus(tick.cluster.client, autoscaler, changes);
-  const isNews = 'lastDecision' in changes || 'conditions' in changes;
-  if (isNews) tell(tick, autoscaler, decision);
-  if (decision.error !== undefined && 'lastDecision' in changes)
-    await announce(tick, autoscaler, { type: 'Warning', reason: decision.reason, message: decision.error });
+  if ('lastDecision' in changes || 'conditions' in changes) tell(tick, autoscaler, decision);
+  const hasFailureMoved = countUnknown(autoscaler.status.targets) !== countUnknown(decision.status.targets);
+  if ('lastDecision' in changes || hasFailureMoved)
+    for (const event of decision.events) if (event.type === 'Warning') await announce(tick, autoscaler, event);
   return { outcome: 'recorded', resourceVersion, ...error };
 }
 
@@ -152,12 +183,8 @@ async function act(
     if (isConflict(error)) return { decision, outcome: 'conflict' };
     return { decision, ...(await recordFailure(tick, autoscaler, decision, describeError(error))) };
   }
-  await announce(tick, autoscaler, {
-    type: 'Normal',
-    reason: decision.reason,
-    message: `New size: ${desiredReplicas}; ${decision.message}`,
-  });
-  return { decision, outcome: 'rescaled' };
+  for (const event of decision.events) if (event.type === 'Normal') await announce(tick, autoscaler, event);
+  return { decision, outcome: 'rescaled', ...(decision.error !== undefined && { error: decision.error }) };
 }
 
 // The write may have taken effect though its answer was lost: the pending rescale stays, and the next tick sees the size that is.
@@ -173,7 +200,10 @@ async function recordFailure(
     desiredReplicas: autoscaler.status.desiredReplicas,
     now: tick.time,
   });
-  const changes = diffStatus({ ...autoscaler, status: decision.status }, status);
+  const changes = diffStatus(
+    { ...autoscaler, status: decision.status, wireStatus: toWireStatus(decision.status) },
+    status,
+  );
   tick.log.error('rescale failed', { autoscaler: keyOf(autoscaler), error });
   if (changes !== undefined) await patchStatus(client, autoscaler, changes);
   await announce(tick, autoscaler, {
@@ -193,7 +223,8 @@ function tell({ log, cluster }: Tick, autoscaler: FlinkAutoscaler, decision: Dec
     desiredReplicas,
     rescale,
     reason,
-    message,
+    // Not `message`: that is the log line's own.
+    explanation: message,
   });
 }
 
@@ -201,7 +232,7 @@ function tell({ log, cluster }: Tick, autoscaler: FlinkAutoscaler, decision: Dec
 async function announce(
   { cluster, time, log }: Tick,
   autoscaler: FlinkAutoscaler,
-  event: { readonly type: 'Normal' | 'Warning'; readonly reason: string; readonly message: string },
+  event: DecisionEvent,
 ): Promise<void> {
   try {
     await createEvent(cluster.client, { autoscaler, time, ...event });

@@ -2,18 +2,22 @@
 
 import type { Cluster } from '../control-plane.ts';
 import { planSeed, type Seed } from '../deployment/parallelism.ts';
-import { TerminalError } from '../errors.ts';
+import { ControlPlaneError, describeError, TerminalError } from '../errors.ts';
+import { isConflict } from '../kubernetes/errors.ts';
 import { type FlinkApplication, patchScaleBasis } from '../kubernetes/flink-application.ts';
 import type { FlinkAutoscaler } from '../kubernetes/flink-autoscaler.ts';
 import { FLINK_APPLICATIONS, keyOf } from '../kubernetes/paths.ts';
 import { patchScale, readScale, type ScaleTarget } from '../kubernetes/scale.ts';
-import type { AutoscalerSpec, Reading } from '../scaling/types.ts';
-import { attempt, type World } from './observe.ts';
+import type { AutoscalerSpec, Reading, ScaleBasis } from '../scaling/types.ts';
+import type { World } from './observe.ts';
+import { attempt, mapReading } from './reading.ts';
 
 /** A target as it was read, with what a conditional write of its size needs. */
 export interface Target extends ScaleTarget {
   /** Of a FlinkApplication's deployment. */
   readonly phase?: string;
+  /** What a FlinkApplication's size follows from. */
+  readonly scaleBasis?: ScaleBasis;
 }
 
 export interface FindTargetInput {
@@ -60,10 +64,32 @@ async function findApplication({
 
   const seed = planSeed(application.size, application.scaleBasis);
   const replicas = seed === undefined || seed.kind === 'adopted' ? application.size.replicas : seed.replicas;
-  const resourceVersion =
-    seed !== undefined && maySeed ? await plant(cluster, application, seed) : application.resourceVersion;
-  const { phase, selector } = application;
-  return { value: { ...address, type: FLINK_APPLICATIONS, resourceVersion, replicas: replicas ?? 0, selector, phase } };
+  const planted =
+    seed !== undefined && maySeed
+      ? await attemptToPlant(cluster, application, seed)
+      : { value: application.resourceVersion };
+  const { phase, selector, numberOfTaskManagers: statusReplicas, size } = application;
+  const scaleBasis = { parallelism: size.parallelism, taskSlots: size.taskSlots };
+  return mapReading(planted, (resourceVersion) => ({
+    ...address,
+    type: FLINK_APPLICATIONS,
+    resourceVersion,
+    replicas: replicas ?? 0,
+    statusReplicas,
+    selector,
+    phase,
+    scaleBasis,
+  }));
+}
+
+/** A size that may not be written is a target that cannot be read; one that somebody else wrote first is a conflict. */
+async function attemptToPlant(cluster: Cluster, application: FlinkApplication, seed: Seed): Promise<Reading<string>> {
+  try {
+    return { value: await plant(cluster, application, seed) };
+  } catch (error) {
+    if (isConflict(error) || !(error instanceof ControlPlaneError)) throw error;
+    return { unreadable: `its size could not be derived anew: ${describeError(error)}` };
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
 // The unit of scaling is the TaskManager; parallelism follows.
 
+import type { ScaleBasis } from '../scaling/types.ts';
 import { ceilDivide } from '../units.ts';
 
 /** What a FlinkApplication says of its size. */
@@ -9,12 +10,6 @@ export interface SizeSpec {
   readonly taskSlots: number;
   /** spec.taskManagerConfig.replicas; absent until it is seeded. */
   readonly replicas?: number;
-}
-
-/** What `replicas` was last derived from. */
-export interface ScaleBasis {
-  readonly parallelism: number;
-  readonly taskSlots: number;
 }
 
 /** TaskManagers that a parallelism needs: parallelism 3 with 2 slots needs 2. */

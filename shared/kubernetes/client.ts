@@ -65,7 +65,7 @@ export interface KubernetesClient {
   get(path: string): Promise<unknown>;
   /** Every object of a list, page by page; a token that expires between pages starts the list again, once. */
   list<T>(path: string, query: ListQuery, readPage: (items: readonly unknown[]) => readonly T[]): Promise<T[]>;
-  /** JSON merge patch. Repeated only when it names a resourceVersion, which makes a second one fail instead of act. */
+  /** JSON merge patch. Repeated only when it was refused before it was looked at (429, 401): the body names a resourceVersion. */
   patch(path: string, body: object): Promise<unknown>;
   /** Never repeated by itself: a second POST would be a second object. */
   create(path: string, body: object): Promise<unknown>;
@@ -93,6 +93,8 @@ interface Request {
 /** Makes a client of one API server. Nothing is sent before the first call. */
 export function createKubernetesClient(options: KubernetesClientOptions): KubernetesClient {
   const endpoint = new URL(options.endpoint);
+  // A proxy in front of several clusters has a path for each.
+  const basePath = endpoint.pathname.replace(/\/$/, '');
   const { maxConnections = 16, timeoutMilliseconds = 10_000, maxAttempts = 3, sleep = wait, credentials } = options;
   const traffic: Traffic = { requests: 0, questions: 0, writes: 0, bytes: 0, retries: 0 };
   const agent = createAgent(endpoint, options, maxConnections);
@@ -134,7 +136,7 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const fail = (cause: Error) =>
       reject(new KubernetesError(`no answer: ${cause.message}`, { verb, path }, { cause }));
-    const call = transport.request(new URL(path, endpoint), {
+    const call = transport.request(new URL(`${basePath}${path}`, endpoint), {
       method: verb,
       agent,
       headers: {

@@ -13,6 +13,9 @@ export interface EventInput {
   readonly time: number;
 }
 
+/** An Event's name ends in reason and time, and has 253 characters in all. */
+const MAX_NAME = 180;
+
 /** The API server refuses longer messages. */
 const MAX_MESSAGE = 1024;
 
@@ -25,7 +28,7 @@ export async function createEvent(
   await client.create(collectionPath(EVENTS, namespace), {
     apiVersion: 'v1',
     kind: 'Event',
-    metadata: { namespace, name: `${name}.${reason.toLowerCase()}.${time.toString(16)}` },
+    metadata: { namespace, name: `${name.slice(0, MAX_NAME)}.${reason.toLowerCase()}.${time.toString(16)}` },
     involvedObject: { apiVersion: FLINK_AUTOSCALERS.apiVersion, kind: 'FlinkAutoscaler', namespace, name, uid },
     type,
     reason,

@@ -1,6 +1,7 @@
 // FlinkApplication, flink.k8s.io/v1beta1, as far as scaling needs it. Read lean: a tick lists a thousand of them.
 
-import type { ScaleBasis, SizeSpec } from '../deployment/parallelism.ts';
+import type { SizeSpec } from '../deployment/parallelism.ts';
+import type { ScaleBasis } from '../scaling/types.ts';
 import type { KubernetesClient } from './client.ts';
 import { listAll, type Namespaces } from './lists.ts';
 import { FLINK_APPLICATIONS, objectPath } from './paths.ts';
@@ -14,6 +15,8 @@ export interface FlinkApplication {
   readonly scaleBasis?: ScaleBasis;
   /** status.phase; empty before the first deployment. */
   readonly phase: string;
+  /** status.clusterStatus.numberOfTaskManagers; 0 while it is absent. */
+  readonly numberOfTaskManagers: number;
   /** status.selector; empty before the first deployment. */
   readonly selector: string;
 }
@@ -29,7 +32,12 @@ export function listFlinkApplications(client: KubernetesClient, namespaces: Name
 interface WireApplication {
   metadata?: { namespace?: string; name?: string; resourceVersion?: string };
   spec?: { parallelism?: unknown; taskManagerConfig?: { taskSlots?: unknown; replicas?: unknown } };
-  status?: { phase?: unknown; selector?: unknown; scaleBasis?: { parallelism?: unknown; taskSlots?: unknown } };
+  status?: {
+    phase?: unknown;
+    selector?: unknown;
+    clusterStatus?: { numberOfTaskManagers?: unknown };
+    scaleBasis?: { parallelism?: unknown; taskSlots?: unknown };
+  };
 }
 
 /** Reads one FlinkApplication. @returns undefined for what has no name or version */
@@ -46,6 +54,9 @@ export function readFlinkApplication(item: unknown): FlinkApplication | undefine
     ...(size && { size }),
     ...(scaleBasis && { scaleBasis }),
     phase: typeof status?.phase === 'string' ? status.phase : '',
+    numberOfTaskManagers: isCount(status?.clusterStatus?.numberOfTaskManagers)
+      ? status.clusterStatus.numberOfTaskManagers
+      : 0,
     selector: typeof status?.selector === 'string' ? status.selector : '',
   };
 }
@@ -59,7 +70,9 @@ function readSize(spec: WireApplication['spec']): SizeSpec | undefined {
 
 function readBasis(basis: { parallelism?: unknown; taskSlots?: unknown } | undefined): ScaleBasis | undefined {
   const { parallelism, taskSlots } = basis ?? {};
-  return isCount(parallelism) && isCount(taskSlots) && taskSlots > 0 ? { parallelism, taskSlots } : undefined;
+  return isCount(parallelism) && parallelism > 0 && isCount(taskSlots) && taskSlots > 0
+    ? { parallelism, taskSlots }
+    : undefined;
 }
 
 function isCount(value: unknown): value is number {

@@ -6,12 +6,12 @@ import type {
   AutoscalerSpec,
   AutoscalerStatus,
   CurrentMetric,
-  MetricSpec,
+  MetricIdentifier,
   Reading,
-  ResourceMetricSpec,
   TargetReference,
 } from '../scaling/types.ts';
-import { formatQuantity, formatTime, parseQuantity } from '../units.ts';
+import { formatQuantity, formatTime } from '../units.ts';
+import { HorizontalSpec, Reference, toHorizontalPolicy } from './autoscaling-v2.ts';
 import type { KubernetesClient } from './client.ts';
 import { listAll, type Namespaces } from './lists.ts';
 import { FLINK_AUTOSCALERS, objectPath } from './paths.ts';
@@ -37,54 +37,24 @@ export const SYNC_PERIOD_SECONDS = 15;
 /** Readings that moved while nothing else did are written at most this often. */
 const READINGS_REFRESH_SECONDS = 300;
 
-const positiveQuantity = z
-  .union([z.string(), z.number()])
-  .transform((quantity) => parseQuantity(quantity) ?? 0n)
-  .refine((milli) => milli > 0n, 'must be a quantity above 0');
-
-const Target = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('Utilization'), averageUtilization: z.int().min(1) }),
-  z
-    .object({ type: z.literal('AverageValue'), averageValue: positiveQuantity })
-    .transform(({ type, averageValue }) => ({ type, averageValueMilli: averageValue })),
-]);
-
-const ResourceMetric = z.object({
-  type: z.literal('Resource'),
-  resource: z.object({ name: z.string().min(1), target: Target }),
-});
-
-const Reference = z.object({ apiVersion: z.string().default(''), kind: z.string().min(1), name: z.string().min(1) });
-
 const seconds = z.int().min(0);
 
-const Spec = z
-  .object({
-    scaleTargetRef: Reference,
-    minReplicas: z.int().min(1).default(1),
-    maxReplicas: z.int().min(1),
-    metrics: z.array(z.looseObject({ type: z.string() })).default([]),
-    mode: z.enum(['Auto', 'Advise', 'Off']).default('Auto'),
-    pause: z.object({ scaleUp: z.boolean().default(false), scaleDown: z.boolean().default(false) }).prefault({}),
-    controller: z
-      .object({
-        cpuInitializationPeriodSeconds: seconds.default(300),
-        initialReadinessDelaySeconds: seconds.default(30),
-        tolerance: z.number().min(0).default(0.1),
-        downscaleStabilizationSeconds: seconds.default(300),
-        maxSampleAgeSeconds: z.int().min(1).default(180),
-      })
-      .prefault({}),
-  })
-  .refine(({ minReplicas, maxReplicas }) => maxReplicas >= minReplicas, {
-    path: ['maxReplicas'],
-    message: 'must be greater than or equal to minReplicas',
-  });
+/** What a FlinkAutoscaler has beyond an HPA. */
+export const OwnSpec = z.object({
+  mode: z.enum(['Auto', 'Advise', 'Off']).default('Auto'),
+  pause: z.object({ scaleUp: z.boolean().default(false), scaleDown: z.boolean().default(false) }).prefault({}),
+  controller: z
+    .object({
+      cpuInitializationPeriodSeconds: seconds.default(300),
+      initialReadinessDelaySeconds: seconds.default(30),
+      tolerance: z.number().min(0).default(0.1),
+      downscaleStabilizationSeconds: seconds.default(300),
+      maxSampleAgeSeconds: z.int().min(1).default(180),
+    })
+    .prefault({}),
+});
 
-/** autoscaling/v2: an autoscaler that names no metric follows CPU at 80 %. */
-const DEFAULT_METRICS: readonly MetricSpec[] = [
-  { type: 'Resource', resource: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } },
-];
+const Spec = z.intersection(HorizontalSpec, OwnSpec);
 
 const Metadata = z.object({
   namespace: z.string(),
@@ -126,6 +96,7 @@ const Status = z.object({
   scaleEvents: z.array(z.object({ change: z.int(), time: instant })).catch([]),
   pendingRescale: z.object({ from: z.int(), to: z.int(), time: instant }).optional().catch(undefined),
   selector: z.string().optional().catch(undefined),
+  scaleBasis: z.object({ parallelism: z.int(), taskSlots: z.int() }).optional().catch(undefined),
   targets: z.string().optional().catch(undefined),
   lastDecision: z
     .object({
@@ -168,35 +139,13 @@ export function readSpec(spec: unknown): Reading<AutoscalerSpec> {
     return {
       unreadable: parsed.error.issues.map(({ path, message }) => `spec.${path.join('.')}: ${message}`).join('; '),
     };
-  const { scaleTargetRef, metrics, controller, ...rest } = parsed.data;
-  return {
-    value: {
-      ...rest,
-      target: scaleTargetRef,
-      metrics: metrics.length === 0 ? DEFAULT_METRICS : metrics.map(readMetric),
-      settings: { ...controller, syncPeriodSeconds: SYNC_PERIOD_SECONDS },
-    },
-  };
+  const { mode, pause, controller, ...horizontal } = parsed.data;
+  const settings = { ...controller, syncPeriodSeconds: SYNC_PERIOD_SECONDS };
+  return { value: { ...toHorizontalPolicy(horizontal), mode, pause, settings } };
 }
 
-// A metric that cannot be used fails by itself: the others go on deciding.
-function readMetric(metric: { readonly type: string }): MetricSpec {
-  if (metric.type !== 'Resource')
-    return {
-      type: 'Unsupported',
-      name: metric.type,
-      message: `unknown metric source type ${JSON.stringify(metric.type)}`,
-    };
-  const parsed = ResourceMetric.safeParse(metric);
-  if (parsed.success) {
-    const { name: resource, target } = parsed.data.resource;
-    return { type: 'Resource', resource, target } satisfies ResourceMetricSpec;
-  }
-  const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
-  return { type: 'Unsupported', name: metric.type, message: `the Resource metric cannot be used: ${faults}` };
-}
-
-function readStatus(status: WireStatus): AutoscalerStatus {
+/** Reads a status, leaving out what is broken. */
+export function readStatus(status: WireStatus): AutoscalerStatus {
   const parsed = Status.parse(status);
   const present = Object.entries(parsed).filter(([, value]) => value !== undefined);
   return Object.fromEntries(present) as unknown as AutoscalerStatus;
@@ -219,11 +168,17 @@ export function diffStatus(
   );
   if (isReadingsOnly) {
     const haveMoved = changed.some((key) => key !== 'currentMetricsTime');
+    const hasFailureMoved = countUnknown(previous.targets) !== countUnknown(next.targets);
     const age = (next.currentMetricsTime ?? 0) - (previous.currentMetricsTime ?? 0);
-    if (!haveMoved || age < READINGS_REFRESH_SECONDS * 1000) return undefined;
+    if (!haveMoved || (!hasFailureMoved && age < READINGS_REFRESH_SECONDS * 1000)) return undefined;
   }
   // In a merge patch null takes a field away.
   return Object.fromEntries(changed.map((key) => [key, wire[key] ?? null]));
+}
+
+/** How many metrics could not be read; one that fails or recovers is told at once. */
+export function countUnknown(targets = ''): number {
+  return targets.split('<unknown>').length - 1;
 }
 
 /**
@@ -287,12 +242,34 @@ export function toWireStatus(status: AutoscalerStatus): WireStatus {
 }
 
 /** autoscaling/v2 MetricStatus; the slot of a metric that failed has an empty type. */
-function toWireMetric(metric: CurrentMetric) {
-  if (metric === null) return { type: '' };
-  const { resource: name, averageValueMilli, averageUtilization } = metric;
+export function toWireMetric(slot: CurrentMetric): object {
+  if (slot === null) return { type: '' };
+  const { metric, averageValueMilli, valueMilli, averageUtilization } = slot;
   const current = {
-    averageValue: formatQuantity(averageValueMilli),
+    ...(valueMilli !== undefined && { value: formatQuantity(valueMilli) }),
+    ...(averageValueMilli !== undefined && { averageValue: formatQuantity(averageValueMilli) }),
     ...(averageUtilization !== undefined && { averageUtilization }),
   };
-  return { type: 'Resource', resource: { name, current } };
+  const { type } = metric;
+  switch (type) {
+    case 'Resource':
+      return { type, resource: { name: metric.resource, current } };
+    case 'ContainerResource':
+      return { type, containerResource: { name: metric.resource, container: metric.container, current } };
+    case 'Pods':
+      return { type, pods: { metric: toWireIdentifier(metric.metric), current } };
+    case 'Object':
+      return {
+        type,
+        object: { describedObject: metric.describedObject, metric: toWireIdentifier(metric.metric), current },
+      };
+    case 'External':
+      return { type, external: { metric: toWireIdentifier(metric.metric), current } };
+    default:
+      throw metric satisfies never;
+  }
+}
+
+function toWireIdentifier({ name, selector }: MetricIdentifier): object {
+  return { name, ...(selector !== undefined && { selector }) };
 }

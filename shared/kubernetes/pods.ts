@@ -23,8 +23,13 @@ export interface PodUsage {
   readonly labels: Labels;
   readonly time: number;
   readonly windowSeconds: number;
-  /** One entry per container: resource → usage. */
-  readonly containers: readonly Readonly<Record<string, Milli>>[];
+  readonly containers: readonly ContainerUsage[];
+}
+
+export interface ContainerUsage {
+  readonly name: string;
+  /** By resource. */
+  readonly usageMilli: Readonly<Record<string, Milli>>;
 }
 
 /** Lists the pods that a label selector picks. */
@@ -47,7 +52,11 @@ export function listPodUsage(
 
 interface WirePod {
   metadata?: { name?: string; namespace?: string; labels?: Labels; deletionTimestamp?: string };
-  spec?: { containers?: WireContainer[]; initContainers?: WireContainer[] };
+  spec?: {
+    containers?: WireContainer[];
+    initContainers?: WireContainer[];
+    resources?: { requests?: Record<string, unknown> };
+  };
   status?: {
     phase?: string;
     startTime?: string;
@@ -72,12 +81,13 @@ export function readPod(item: unknown): NamespacedPod | undefined {
     name: metadata.name,
     labels: metadata.labels ?? {},
     phase: status?.phase ?? 'Unknown',
-    isDeleting: metadata.deletionTimestamp !== undefined,
+    isDeleting: typeof metadata.deletionTimestamp === 'string',
     ...(startTime !== undefined && { startTime }),
     ...(ready !== undefined && {
       ready: { status: ready.status ?? 'Unknown', lastTransitionTime: parseTime(ready.lastTransitionTime) ?? 0 },
     }),
     containers: readContainers(spec),
+    ...(spec?.resources?.requests && { requestsMilli: readQuantities(spec.resources.requests) }),
   };
 }
 
@@ -95,7 +105,7 @@ interface WirePodMetrics {
   metadata?: { name?: string; namespace?: string; labels?: Labels };
   timestamp?: string;
   window?: string;
-  containers?: { usage?: Record<string, unknown> }[];
+  containers?: { name?: string; usage?: Record<string, unknown> }[];
 }
 
 /** Reads a PodMetrics of a list. @returns undefined for what is none, or has no time */
@@ -109,7 +119,7 @@ export function readPodUsage(item: unknown): PodUsage | undefined {
     labels: metadata.labels ?? {},
     time,
     windowSeconds: parseDurationSeconds(window ?? '') ?? 0,
-    containers: containers?.map(({ usage }) => readQuantities(usage)) ?? [],
+    containers: containers?.map(({ name, usage }) => ({ name: name ?? '', usageMilli: readQuantities(usage) })) ?? [],
   };
 }
 

@@ -66,7 +66,8 @@ function parseRequirement(text: string): Requirement | undefined {
 }
 
 function isMet({ key, operator, values }: Requirement, labels: Labels): boolean {
-  const value = labels[key];
+  // "constructor" is a good name for a label too.
+  const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
   switch (operator) {
     case 'in':
       return value !== undefined && values.includes(value);

@@ -3,9 +3,18 @@
 
 import { type ConditionUpdate, setCondition } from './conditions.ts';
 import { closeNewest, initialRecommendations, recordRecommendation, resolvePendingRescale } from './history.ts';
-import { limitSize, type SizeLimit, stabilize } from './limit.ts';
-import { type MetricFailure, type MetricProposal, type Proposal, proposeFromResource } from './propose.ts';
-import type { AutoscalerSpec, AutoscalerStatus, Decision, MetricSpec, Observation, Scale } from './types.ts';
+import { limitSize, type SizeLimit, type Stabilized, stabilize } from './limit.ts';
+import { type MetricFailure, type MetricProposal, nameOf, type Proposal, unknownOf } from './proposal.ts';
+import { propose } from './propose.ts';
+import type {
+  AutoscalerSpec,
+  AutoscalerStatus,
+  Decision,
+  DecisionEvent,
+  Observation,
+  Scale,
+  Tolerance,
+} from './types.ts';
 
 export interface DecisionInput {
   readonly spec: AutoscalerSpec;
@@ -26,8 +35,8 @@ const PHASES_AT_REST = ['Running', 'DeployFailed'];
  * Never throws: whatever could not be read becomes a condition with the HPA's reason.
  */
 export function decide(input: DecisionInput): Decision {
-  const { spec, observation, now } = input;
-  const tick = { ...input, status: withGeneration(input.status, input.generation) };
+  const { spec, observation } = input;
+  const tick = { ...input, status: prepareStatus(input) };
   if (spec.mode === 'Off')
     return standStill(tick, {
       type: 'ScalingActive',
@@ -38,21 +47,17 @@ export function decide(input: DecisionInput): Decision {
   const scale = observation.scale;
   if ('unreadable' in scale) {
     const message = `Headrace was unable to get the target's current scale: ${scale.unreadable}`;
-    return standStill(tick, { type: 'AbleToScale', reason: 'FailedGetScale', message, error: message });
+    const standing = { type: 'AbleToScale', reason: 'FailedGetScale', message, error: message } as const;
+    return standStill(tick, standing, tick.status.currentReplicas);
   }
   const looked = rememberScale(tick, scale.value);
-  const obstacle = findObstacle(spec, observation, scale.value);
+  const obstacle = findObstacle(looked, scale.value);
   if (obstacle !== undefined) return standStill(looked, { ...obstacle, type: 'ScalingActive' }, scale.value.replicas);
   const outOfBounds = correctBounds(looked, scale.value.replicas);
   if (outOfBounds !== undefined) return outOfBounds;
-  const { selectorFault } = scale.value;
-  if (selectorFault !== undefined)
-    return standStill(
-      looked,
-      { ...asError('InvalidSelector', selectorFault), type: 'ScalingActive' },
-      scale.value.replicas,
-    );
-  return decideFromMetrics(looked, scale.value.replicas, now);
+  const ambiguity = findAmbiguity(looked.observation, scale.value);
+  if (ambiguity !== undefined) return standStill(looked, { ...ambiguity, type: 'ScalingActive' }, scale.value.replicas);
+  return decideFromMetrics(looked, scale.value);
 }
 
 export interface InvalidInput {
@@ -70,7 +75,8 @@ export function decideInvalid({ status, generation, fault, now }: InvalidInput):
     { type: 'ScalingActive', status: 'False', reason: 'InvalidSpec', message: fault },
     now,
   );
-  const decision = { rescale: false, reason: 'InvalidSpec', message: fault, error: fault };
+  const events: DecisionEvent[] = [{ type: 'Warning', reason: 'InvalidSpec', message: fault }];
+  const decision = { rescale: false, reason: 'InvalidSpec', message: fault, error: fault, events };
   return conclude({ now }, { ...decision, status: { ...status, observedGeneration: generation, conditions } });
 }
 
@@ -79,11 +85,12 @@ export function failRescale(
   status: AutoscalerStatus,
   failure: { readonly error: string; readonly desiredReplicas: number | undefined; readonly now: number },
 ): AutoscalerStatus {
-  const { desiredReplicas, ...rest } = status;
+  const { desiredReplicas, lastDecision, ...rest } = status;
   const message = `Headrace was unable to update the target scale: ${failure.error}`;
   return {
     ...rest,
     ...(failure.desiredReplicas !== undefined && { desiredReplicas: failure.desiredReplicas }),
+    ...(lastDecision && { lastDecision: { ...lastDecision, reason: 'FailedUpdateScale', message } }),
     conditions: setCondition(
       status.conditions,
       { type: 'AbleToScale', status: 'False', reason: 'FailedUpdateScale', message },
@@ -92,13 +99,16 @@ export function failRescale(
   };
 }
 
-function withGeneration(status: AutoscalerStatus, generation: number | undefined): AutoscalerStatus {
-  return generation === undefined ? status : { ...status, observedGeneration: generation };
+/** Every tick measures anew: a reading that it cannot repeat is unknown. */
+function prepareStatus({ spec, status, generation }: DecisionInput): AutoscalerStatus {
+  const { currentMetrics: _, currentMetricsTime: __, ...rest } = status;
+  const targets = spec.metrics.map((metric) => `${nameOf(metric)}: ${unknownOf(metric)}`).join(', ');
+  return { ...rest, targets, ...(generation !== undefined && { observedGeneration: generation }) };
 }
 
 /** Takes in what the scale tells: that it can be read, its selector, and what became of a size written down earlier. */
 function rememberScale(tick: DecisionInput, { replicas, selector }: Scale): DecisionInput {
-  const { now } = tick;
+  const { now, observation } = tick;
   const { pendingRescale, ...status } = tick.status;
   const memory = resolvePendingRescale(
     { scaleEvents: status.scaleEvents, ...(pendingRescale && { pendingRescale }) },
@@ -115,11 +125,25 @@ function rememberScale(tick: DecisionInput, { replicas, selector }: Scale): Deci
     },
     now,
   );
-  const recommendations = status.recommendations ?? initialRecommendations(replicas, now);
+  const recommendations = isEdited(tick) ? undefined : status.recommendations;
   return {
     ...tick,
-    status: { ...status, ...memory, conditions, recommendations, selector, currentReplicas: replicas },
+    status: {
+      ...status,
+      ...memory,
+      conditions,
+      recommendations: recommendations ?? initialRecommendations(replicas, now),
+      selector,
+      currentReplicas: replicas,
+      ...(observation.scaleBasis && { scaleBasis: observation.scaleBasis }),
+    },
   };
+}
+
+// A user who edits parallelism or slots asks for another size: what was recommended for the old one must not bring it back.
+function isEdited({ observation: { scaleBasis: seen }, status: { scaleBasis: known } }: DecisionInput): boolean {
+  if (seen === undefined || known === undefined) return false;
+  return seen.parallelism !== known.parallelism || seen.taskSlots !== known.taskSlots;
 }
 
 interface Obstacle {
@@ -127,10 +151,12 @@ interface Obstacle {
   readonly message: string;
   /** Set where somebody has to mend something; an obstacle that passes by itself is no error. */
   readonly error?: string;
+  /** The Event's reason, where it is another than the condition's. */
+  readonly event?: string;
 }
 
 /** Asked one after the other; the first that speaks decides that nothing is scaled now. */
-function findObstacle(spec: AutoscalerSpec, observation: Observation, scale: Scale): Obstacle | undefined {
+function findObstacle({ spec, observation, status }: DecisionInput, scale: Scale): Obstacle | undefined {
   const { phase, rivals } = observation;
   if ('unreadable' in rivals)
     return asError(
@@ -147,8 +173,33 @@ function findObstacle(spec: AutoscalerSpec, observation: Observation, scale: Sca
       reason: 'DeploymentInProgress',
       message: `${describeTarget(spec)} is being deployed (phase ${phase || 'New'}): its size is left alone until it runs`,
     };
-  if (scale.replicas === 0)
+  if (scale.replicas === 0 && !mayLeaveZero(spec, status))
     return { reason: 'ScalingDisabled', message: 'scaling is disabled since the replica count of the target is zero' };
+  return undefined;
+}
+
+// A size of 0 that a person set means "leave it"; one that the autoscaler itself chose may grow again.
+function mayLeaveZero(spec: AutoscalerSpec, status: AutoscalerStatus): boolean {
+  return hasScaledToZero(status) && (spec.minReplicas > 0 || hasValueMetric(spec));
+}
+
+function hasScaledToZero({ conditions }: AutoscalerStatus): boolean {
+  return conditions.some(({ type, status }) => type === 'ScaledToZero' && status === 'True');
+}
+
+/** Only a number beside the pods can be measured while there are none. */
+function hasValueMetric({ metrics }: AutoscalerSpec): boolean {
+  return metrics.some(({ type }) => type === 'Object' || type === 'External');
+}
+
+/** Whether it is clear which pods are meant; asked only where metrics are, as the HPA does. */
+function findAmbiguity({ sharers = [] }: Observation, { selector, selectorFault }: Scale): Obstacle | undefined {
+  if (selectorFault !== undefined) {
+    const event = selector === '' ? 'SelectorRequired' : 'InvalidSelector';
+    return { ...asError('InvalidSelector', selectorFault), event };
+  }
+  if (sharers.length > 0)
+    return asError('AmbiguousSelector', `pods by selector ${selector} are also picked by ${sharers.join(', ')}`);
   return undefined;
 }
 
@@ -160,6 +211,9 @@ function describeTarget({ target }: AutoscalerSpec): string {
   return `${target.kind} ${target.name}`;
 }
 
+const ABOVE_MAXIMUM = 'Current number of replicas above Spec.MaxReplicas';
+const BELOW_MINIMUM = 'Current number of replicas below Spec.MinReplicas';
+
 /** A size outside min…max is corrected at once: no metrics, no window, no rate, and the other conditions stay as they were. */
 function correctBounds(tick: DecisionInput, current: number): Decision | undefined {
   const { minReplicas, maxReplicas } = tick.spec;
@@ -167,58 +221,60 @@ function correctBounds(tick: DecisionInput, current: number): Decision | undefin
     return settle(withoutRecommendation(tick), {
       current,
       desired: maxReplicas,
-      explanation: 'Current number of replicas above Spec.MaxReplicas',
+      explanation: ABOVE_MAXIMUM,
+      direction: ABOVE_MAXIMUM,
     });
-  if (current < minReplicas)
+  if (current < minReplicas && current > 0)
     return settle(withoutRecommendation(tick), {
       current,
       desired: minReplicas,
-      explanation: 'Current number of replicas below Spec.MinReplicas',
+      explanation: BELOW_MINIMUM,
+      direction: BELOW_MINIMUM,
     });
   return undefined;
 }
 
-function decideFromMetrics(tick: DecisionInput, current: number, now: number): Decision {
+function decideFromMetrics(tick: DecisionInput, scale: Scale): Decision {
   const { spec, status } = tick;
-  const proposals = spec.metrics.map((metric, index) => propose(tick, metric, index, current));
-  const shown = { ...status, ...showMetrics(status, spec.metrics, proposals, now) };
+  const proposals = proposeAll(tick, scale);
+  const shown = { ...tick, status: { ...status, ...showMetrics(spec, proposals, tick.now) } };
   const failures = proposals.filter((proposal): proposal is MetricFailure => 'reason' in proposal);
+  const events = failures.map(({ reason, message }): DecisionEvent => ({ type: 'Warning', reason, message }));
+  const currentMetrics = shown.status.currentMetrics;
   const largest = findLargest(proposals);
-  const firstFailure = failures[0];
-  const error =
-    firstFailure &&
-    `invalid metrics (${failures.length} invalid out of ${proposals.length}), first error is: ${firstFailure.message}`;
+  const [firstFailure] = failures;
 
   // A partial failure may hide a larger need, so it blocks shrinking alone.
-  if (largest === undefined || (firstFailure !== undefined && largest.replicas < current)) {
+  if (largest === undefined || (firstFailure !== undefined && largest.replicas < scale.replicas)) {
+    const error = describeFailures(failures, proposals.length);
     const message = `Headrace was unable to compute the replica count: ${firstFailure?.message}`;
-    return standStill(
-      { ...tick, status: shown },
-      {
-        type: 'ScalingActive',
-        reason: firstFailure?.reason ?? 'FailedGetResourceMetric',
-        message,
-        error: error ?? message,
-      },
-      current,
-    );
+    const reason = firstFailure?.reason ?? 'FailedComputeMetricsReplicas';
+    const decision = standStill(shown, { type: 'ScalingActive', reason, message, error }, scale.replicas);
+    const failed: DecisionEvent = { type: 'Warning', reason: 'FailedComputeMetricsReplicas', message: error };
+    return { ...decision, currentMetrics, events: [...events, failed] };
   }
-  return normalize({ ...tick, status: shown }, current, largest, error);
+  const decision = normalize(shown, scale.replicas, largest);
+  const partly = firstFailure === undefined ? {} : { error: describeFailures(failures, proposals.length) };
+  return { ...decision, ...partly, currentMetrics, events: [...events, ...decision.events] };
 }
 
-function propose(tick: DecisionInput, metric: MetricSpec, index: number, currentReplicas: number): Proposal {
-  if (metric.type === 'Unsupported')
-    return { reason: 'InvalidMetricSourceType', message: metric.message, seenAndWanted: '<unknown>' };
-  const { observation, spec, now } = tick;
-  const samples = observation.metrics[index] ?? { unreadable: 'the metric was not read' };
-  return proposeFromResource({
-    metric,
-    currentReplicas,
-    pods: observation.pods,
-    samples,
-    settings: spec.settings,
-    now,
+function proposeAll({ spec, observation, now }: DecisionInput, scale: Scale): readonly Proposal[] {
+  const tolerance = toleranceOf(spec);
+  return spec.metrics.map((metric, index) => {
+    const samples = observation.metrics[index] ?? { unreadable: 'the metric was not read' };
+    return propose({ metric, scale, pods: observation.pods, samples, settings: spec.settings, tolerance, now });
   });
+}
+
+function toleranceOf({ behavior, settings }: AutoscalerSpec): Tolerance {
+  return {
+    scaleUp: behavior?.scaleUp.tolerance ?? settings.tolerance,
+    scaleDown: behavior?.scaleDown.tolerance ?? settings.tolerance,
+  };
+}
+
+function describeFailures(failures: readonly MetricFailure[], count: number): string {
+  return `invalid metrics (${failures.length} invalid out of ${count}), first error is: ${failures[0]?.message}`;
 }
 
 function findLargest(proposals: readonly Proposal[]): MetricProposal | undefined {
@@ -228,28 +284,21 @@ function findLargest(proposals: readonly Proposal[]): MetricProposal | undefined
   return largest;
 }
 
-function showMetrics(
-  status: AutoscalerStatus,
-  metrics: readonly MetricSpec[],
-  proposals: readonly Proposal[],
-  now: number,
-) {
-  const names = metrics.map((metric) => (metric.type === 'Resource' ? metric.resource : metric.name));
+function showMetrics({ metrics }: AutoscalerSpec, proposals: readonly Proposal[], now: number) {
   return {
-    ...status,
     currentMetrics: proposals.map((proposal) => ('currentMetric' in proposal ? proposal.currentMetric : null)),
     currentMetricsTime: now,
-    targets: proposals.map((proposal, index) => `${names[index]}: ${proposal.seenAndWanted}`).join(', '),
+    targets: metrics.map((metric, index) => `${nameOf(metric)}: ${proposals[index]?.seenAndWanted}`).join(', '),
   };
 }
 
 /** Stabilise → limit → pause, with a condition for each. */
-function normalize(tick: DecisionInput, current: number, largest: MetricProposal, error: string | undefined): Decision {
+function normalize(tick: DecisionInput, current: number, largest: MetricProposal): Decision {
   const { spec, now, status } = tick;
-  const { settings } = spec;
-  const recommendations = status.recommendations ?? [];
-  const stabilized = stabilize({ proposedReplicas: largest.replicas, recommendations, settings, now });
-  const limit = limitSize(stabilized, current, spec);
+  const { recommendations = [], scaleEvents } = status;
+  const proposed = Math.max(0, largest.replicas);
+  const stabilized = stabilize({ spec, currentReplicas: current, proposedReplicas: proposed, recommendations, now });
+  const limit = limitSize({ spec, currentReplicas: current, replicas: stabilized.replicas, scaleEvents, now });
   const conditions = [
     {
       type: 'ScalingActive',
@@ -257,65 +306,78 @@ function normalize(tick: DecisionInput, current: number, largest: MetricProposal
       reason: 'ValidMetricFound',
       message: `the replica count was calculated from ${largest.description}`,
     },
-    stabilized === largest.replicas
-      ? {
-          type: 'AbleToScale',
-          status: 'True',
-          reason: 'ReadyForNewScale',
-          message: 'recommended size matches current size',
-        }
-      : {
-          type: 'AbleToScale',
-          status: 'True',
-          reason: 'ScaleDownStabilized',
-          message: 'recent recommendations were higher than current one, applying the highest recent recommendation',
-        },
+    { type: 'AbleToScale', status: 'True', reason: stabilized.reason, message: stabilized.message },
     {
       type: 'ScalingLimited',
-      status: limit.replicas === stabilized ? 'False' : 'True',
+      status: limit.replicas === stabilized.replicas ? 'False' : 'True',
       reason: limit.reason,
       message: limit.message,
     },
   ] satisfies ConditionUpdate[];
-  const remembered = recordRecommendation(recommendations, largest.replicas, {
+  const { syncPeriodSeconds } = spec.settings;
+  const remembered = recordRecommendation(recommendations, proposed, {
     now,
-    windowSeconds: settings.downscaleStabilizationSeconds,
-    syncPeriodSeconds: settings.syncPeriodSeconds,
+    windowSeconds: longestWindow(spec),
+    syncPeriodSeconds,
   });
+  const settled = {
+    ...status,
+    conditions: setConditions(status.conditions, conditions, now),
+    recommendations: remembered,
+  };
+  // From zero no limit applies that would leave it below a minimum that was raised meanwhile.
+  const desired = current === 0 ? Math.max(limit.replicas, spec.minReplicas) : limit.replicas;
   return settle(
-    {
-      ...tick,
-      status: { ...status, conditions: setConditions(status.conditions, conditions, now), recommendations: remembered },
-    },
+    { ...tick, status: settled },
     {
       current,
-      desired: limit.replicas,
-      explanation: explain(largest, stabilized, limit, settings.downscaleStabilizationSeconds),
-      ...(error && { error }),
+      desired,
+      explanation: explain(spec, largest, stabilized, limit),
+      direction:
+        proposed > current
+          ? `${largest.description} above target`
+          : proposed < current
+            ? 'All metrics below target'
+            : '',
     },
   );
 }
 
-/** "cpu: 80%/40%, ceil(2 × 80/40) = 4; …" */
-function explain(largest: MetricProposal, stabilized: number, limit: SizeLimit, windowSeconds: number): string {
-  const parts = [`${largest.currentMetric.resource} ${largest.seenAndWanted}: ${largest.arithmetic}`];
-  if (stabilized !== largest.replicas)
-    parts.push(`the largest recommendation of the last ${windowSeconds} s is ${stabilized}`);
-  if (limit.replicas !== stabilized) parts.push(`limited to ${limit.replicas} (${limit.reason})`);
+function longestWindow({ behavior, settings }: AutoscalerSpec): number {
+  const { downscaleStabilizationSeconds: fallback } = settings;
+  if (behavior === undefined) return fallback;
+  const { scaleUp, scaleDown } = behavior;
+  return Math.max(scaleUp.stabilizationWindowSeconds ?? 0, scaleDown.stabilizationWindowSeconds ?? fallback);
+}
+
+/** "cpu 80%/40%: ceil(2 × 80/40) = 4; …" */
+function explain(spec: AutoscalerSpec, largest: MetricProposal, stabilized: Stabilized, limit: SizeLimit): string {
+  const parts = [`${nameOf(largest.currentMetric.metric)} ${largest.seenAndWanted}: ${largest.arithmetic}`];
+  if (stabilized.reason !== 'ReadyForNewScale') parts.push(explainStabilization(spec, stabilized));
+  if (limit.replicas !== stabilized.replicas) parts.push(`limited to ${limit.replicas} (${limit.reason})`);
   return parts.join('; ');
+}
+
+function explainStabilization({ behavior, settings }: AutoscalerSpec, { reason, replicas }: Stabilized): string {
+  const { downscaleStabilizationSeconds: fallback } = settings;
+  if (behavior === undefined) return `the largest recommendation of the last ${fallback} s is ${replicas}`;
+  const rules = reason === 'ScaleUpStabilized' ? behavior.scaleUp : behavior.scaleDown;
+  const seconds = rules.stabilizationWindowSeconds ?? fallback;
+  return `held at ${replicas} by the recommendations of the last ${seconds} s`;
 }
 
 interface Outcome {
   readonly current: number;
   readonly desired: number;
   readonly explanation: string;
-  readonly error?: string;
+  /** Why the size is to change, in the HPA's words; empty when only the past moves it. */
+  readonly direction: string;
 }
 
 /** The end of every decision that has a number: write the size down, hold it back, or note that nothing is to be done. */
 function settle(tick: DecisionInput, outcome: Outcome): Decision {
   const { status, now, spec } = tick;
-  const { current, desired, explanation, error } = outcome;
+  const { current, desired, explanation, direction } = outcome;
   const pause = findPause(spec, current, desired);
   const isRescale = desired !== current && pause === undefined;
   const isHeldBack = desired !== current && pause !== undefined;
@@ -327,26 +389,59 @@ function settle(tick: DecisionInput, outcome: Outcome): Decision {
     : isHeldBack
       ? pause.reason
       : (ableToScale?.reason ?? 'ReadyForNewScale');
-  const rescaled: ConditionUpdate = {
-    type: 'AbleToScale',
-    status: 'True',
-    reason: 'SucceededRescale',
-    message: `Headrace was able to update the target scale to ${desired}`,
-  };
   return conclude(tick, {
     currentReplicas: current,
     desiredReplicas: desired,
     rescale: isRescale,
     reason,
     message,
-    ...(error !== undefined && { error }),
+    events: isRescale ? [rescaleEvent(desired, direction, explanation)] : [],
     status: {
       ...status,
       desiredReplicas: desired,
-      conditions: showPause(isRescale ? setCondition(status.conditions, rescaled, now) : status.conditions, pause, now),
+      conditions: showPause(isRescale ? showRescale(tick, current, desired) : status.conditions, pause, now),
       ...(isRescale && { pendingRescale: { from: current, to: desired, time: now } }),
     },
   });
+}
+
+/** The HPA's words, and behind them the numbers. */
+function rescaleEvent(desired: number, direction: string, explanation: string): DecisionEvent {
+  const numbers = direction === explanation ? '' : ` (${explanation})`;
+  return {
+    type: 'Normal',
+    reason: 'SuccessfulRescale',
+    message: `New size: ${desired}; reason: ${direction}${numbers}`,
+  };
+}
+
+function showRescale({ spec, status, now }: DecisionInput, current: number, desired: number) {
+  const isToZero = current > 0 && desired === 0 && spec.minReplicas === 0 && hasValueMetric(spec);
+  return setConditions(
+    status.conditions,
+    [
+      {
+        type: 'AbleToScale',
+        status: 'True',
+        reason: 'SucceededRescale',
+        message: `Headrace was able to update the target scale to ${desired}`,
+      },
+      isToZero
+        ? {
+            type: 'ScaledToZero',
+            status: 'True',
+            reason: 'ScaledToZero',
+            message: 'Headrace scaled the target to zero',
+          }
+        : {
+            type: 'ScaledToZero',
+            status: 'False',
+            reason: 'NotScaledToZero',
+            message: 'Headrace did not scale the target to zero',
+          },
+    ],
+    now,
+  );
 }
 
 interface Pause {
@@ -381,7 +476,8 @@ interface StandStill extends Obstacle {
 }
 
 /** The end of every decision without a number: the size is left alone, and a condition says why. */
-function standStill(tick: DecisionInput, { type, reason, message, error }: StandStill, current?: number): Decision {
+function standStill(tick: DecisionInput, standing: StandStill, current?: number): Decision {
+  const { type, reason, message, error, event = reason } = standing;
   const unrecommended = withoutRecommendation(tick);
   const { status, now } = unrecommended;
   return conclude(unrecommended, {
@@ -390,6 +486,7 @@ function standStill(tick: DecisionInput, { type, reason, message, error }: Stand
     reason,
     message,
     ...(error !== undefined && { error }),
+    events: error === undefined ? [] : [{ type: 'Warning', reason: event, message: error }],
     status: { ...status, conditions: setCondition(status.conditions, { type, status: 'False', reason, message }, now) },
   });
 }

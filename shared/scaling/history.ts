@@ -14,14 +14,35 @@ export function initialRecommendations(currentReplicas: number, now: number): re
   return [{ replicas: currentReplicas, from: now - 1, until: now - 1 }];
 }
 
-/** The largest size recommended within the window, `replicas` of this tick included. */
-export function largestRecommendation(
-  recommendations: readonly Recommendation[],
-  window: { readonly now: number; readonly seconds: number; readonly syncPeriodSeconds: number },
-): number {
-  const { now, seconds, syncPeriodSeconds } = window;
-  const inWindow = recommendations.filter((entry) => lastHeldAt(entry, now, syncPeriodSeconds) >= now - seconds * 1000);
-  return Math.max(0, ...inWindow.map((entry) => entry.replicas));
+export interface Window {
+  readonly now: number;
+  readonly seconds: number;
+  readonly syncPeriodSeconds: number;
+  /** Whether a recommendation exactly as old as the window counts: without behavior it does, with behavior it does not. */
+  readonly includesItsBeginning: boolean;
+}
+
+/** The largest size recommended within a window; undefined when there was none. */
+export function largestRecommendation(recommendations: readonly Recommendation[], window: Window): number | undefined {
+  const sizes = sizesWithin(recommendations, window);
+  return sizes.length === 0 ? undefined : Math.max(...sizes);
+}
+
+/** The smallest size recommended within a window; undefined when there was none. */
+export function smallestRecommendation(recommendations: readonly Recommendation[], window: Window): number | undefined {
+  const sizes = sizesWithin(recommendations, window);
+  return sizes.length === 0 ? undefined : Math.min(...sizes);
+}
+
+function sizesWithin(recommendations: readonly Recommendation[], window: Window): readonly number[] {
+  const { now, seconds, syncPeriodSeconds, includesItsBeginning } = window;
+  const beginning = now - seconds * 1000;
+  return recommendations
+    .filter((entry) => {
+      const newestTick = lastHeldAt(entry, now, syncPeriodSeconds);
+      return newestTick > beginning || (includesItsBeginning && newestTick === beginning);
+    })
+    .map((entry) => entry.replicas);
 }
 
 /** Adds this tick's recommendation. The list stays the same object while the newest entry goes on holding. */

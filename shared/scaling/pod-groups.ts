@@ -24,13 +24,14 @@ export interface PodGroupingInput {
 
 /** Splits pods as the HPA does (replica_calculator.go, groupPods). */
 export function groupPods({ pods, samples, isCpu, settings, now }: PodGroupingInput): PodGroups {
+  const { ignoredPodPhases = ['Failed'] } = settings;
   const unready = new Set<string>();
   const missing = new Set<string>();
   const ignored = new Set<string>();
   let readyCount = 0;
   for (const pod of pods) {
     const sample = samples.get(pod.name);
-    if (pod.isDeleting || pod.phase === 'Failed') ignored.add(pod.name);
+    if (pod.isDeleting || ignoredPodPhases.includes(pod.phase)) ignored.add(pod.name);
     else if (pod.phase === 'Pending') unready.add(pod.name);
     else if (sample === undefined) missing.add(pod.name);
     else if (isCpu && isCpuMeaningless(pod, sample, settings, now)) unready.add(pod.name);

@@ -5,12 +5,14 @@ import type { Milli } from '../units.ts';
 /** The policy: what a FlinkAutoscaler's spec says, with every default filled in. */
 export interface AutoscalerSpec {
   readonly target: TargetReference;
-  /** At least 1. */
+  /** At least 0; 0 needs an Object or External metric, because no pod can be measured then. */
   readonly minReplicas: number;
   /** At least minReplicas. */
   readonly maxReplicas: number;
   /** In the order in which the user wrote them, never empty. */
   readonly metrics: readonly MetricSpec[];
+  /** How fast and how steadily the size may change; absent: the HPA's limits of old. */
+  readonly behavior?: Behavior;
   /** Auto acts; Advise decides and records, but never writes to the target; Off looks at nothing. */
   readonly mode: 'Auto' | 'Advise' | 'Off';
   readonly pause: { readonly scaleUp: boolean; readonly scaleDown: boolean };
@@ -37,9 +39,58 @@ export interface Settings {
   readonly maxSampleAgeSeconds?: number;
   /** Time between two ticks; a recommendation that still held when last looked at ended this long before the next. */
   readonly syncPeriodSeconds: number;
+  /** Phases of pods that count as not there. Default: Failed alone. */
+  readonly ignoredPodPhases?: readonly string[];
+  /** Without behavior, the size never grows past this many times the current one in one step. Default 2. */
+  readonly scaleUpLimitFactor?: number;
+  /** But it always may go to this. Default 4. */
+  readonly scaleUpLimitMinimum?: number;
 }
 
-export type MetricSpec = ResourceMetricSpec | UnsupportedMetricSpec;
+/** Each direction's rules, with every default of autoscaling/v2 filled in. */
+export interface Behavior {
+  readonly scaleUp: ScalingRules;
+  readonly scaleDown: ScalingRules;
+}
+
+export interface ScalingRules {
+  /** 0 to 3600. Absent (scaleDown alone): settings.downscaleStabilizationSeconds. */
+  readonly stabilizationWindowSeconds?: number;
+  /** Which policy counts where several allow different changes. */
+  readonly selectPolicy: 'Max' | 'Min' | 'Disabled';
+  /** At least one. */
+  readonly policies: readonly ScalingPolicy[];
+  /** In this direction, instead of settings.tolerance. */
+  readonly tolerance?: number;
+}
+
+export interface ScalingPolicy {
+  readonly type: 'Pods' | 'Percent';
+  /** Pods, or percent of the size at the period's start; above 0. */
+  readonly value: number;
+  /** 1 to 1800. */
+  readonly periodSeconds: number;
+}
+
+/** How far the usage ratio may be from 1 before the size changes, each side on its own. */
+export interface Tolerance {
+  readonly scaleUp: number;
+  readonly scaleDown: number;
+}
+
+export type MetricSpec =
+  | ResourceMetricSpec
+  | ContainerResourceMetricSpec
+  | PodsMetricSpec
+  | ObjectMetricSpec
+  | ExternalMetricSpec
+  | UnsupportedMetricSpec;
+
+/** A metric that is measured pod by pod. */
+export type PodMetricSpec = ResourceMetricSpec | ContainerResourceMetricSpec | PodsMetricSpec;
+
+/** A metric that is a number of its own, beside the pods. */
+export type ValueMetricSpec = ObjectMetricSpec | ExternalMetricSpec;
 
 /** CPU or memory of the target's pods, as metrics.k8s.io measures it. */
 export interface ResourceMetricSpec {
@@ -48,11 +99,51 @@ export interface ResourceMetricSpec {
   readonly target: UtilizationTarget | AverageValueTarget;
 }
 
+/** The same of one container in each pod. */
+export interface ContainerResourceMetricSpec {
+  readonly type: 'ContainerResource';
+  readonly resource: string;
+  readonly container: string;
+  readonly target: UtilizationTarget | AverageValueTarget;
+}
+
+/** A metric of each pod, as custom.metrics.k8s.io serves it. */
+export interface PodsMetricSpec {
+  readonly type: 'Pods';
+  readonly metric: MetricIdentifier;
+  readonly target: AverageValueTarget;
+}
+
+/** One number that describes another object, as custom.metrics.k8s.io serves it. */
+export interface ObjectMetricSpec {
+  readonly type: 'Object';
+  readonly describedObject: TargetReference;
+  readonly metric: MetricIdentifier;
+  readonly target: ValueTarget | AverageValueTarget;
+}
+
+/** Numbers from outside the cluster, summed, as external.metrics.k8s.io serves them. */
+export interface ExternalMetricSpec {
+  readonly type: 'External';
+  readonly metric: MetricIdentifier;
+  readonly target: ValueTarget | AverageValueTarget;
+}
+
+export interface MetricIdentifier {
+  readonly name: string;
+  /** The metric's label selector as the user wrote it, for status. */
+  readonly selector?: object;
+  /** The same in its string form, for the question; empty for none. */
+  readonly labelSelector: string;
+}
+
 /** A metric that cannot be read as one of the types above: it fails by itself, the object lives on. */
 export interface UnsupportedMetricSpec {
   readonly type: 'Unsupported';
   /** The type as the user wrote it. */
   readonly name: string;
+  /** CamelCase, for the condition. */
+  readonly reason: string;
   /** Why it cannot be used, as a sentence. */
   readonly message: string;
 }
@@ -69,6 +160,12 @@ export interface AverageValueTarget {
   readonly averageValueMilli: Milli;
 }
 
+/** A total, above 0: the size follows the number of ready pods. */
+export interface ValueTarget {
+  readonly type: 'Value';
+  readonly valueMilli: Milli;
+}
+
 /** What one source said, or why it could not be read. Unknown is never taken for zero. */
 export type Reading<T> = { readonly value: T } | { readonly unreadable: string };
 
@@ -79,15 +176,27 @@ export interface Observation {
   readonly rivals: Reading<readonly string[]>;
   /** Where a FlinkApplication stands in its deployment; absent for targets of other kinds. */
   readonly phase?: string;
+  /** What a FlinkApplication's size follows from; absent for targets of other kinds. */
+  readonly scaleBasis?: ScaleBasis;
   /** The pods that the scale's selector matches. */
   readonly pods: Reading<readonly Pod[]>;
-  /** One reading per metric of the spec, in its order. */
-  readonly metrics: readonly Reading<readonly PodSample[]>[];
+  /** One reading per metric of the spec, in its order: of each pod, or of the number it is. */
+  readonly metrics: readonly Reading<readonly Sample[]>[];
+  /** Other autoscalers whose selector matches a pod of this target, as "FlinkAutoscaler payments". */
+  readonly sharers?: readonly string[];
+}
+
+/** What the user wrote that a FlinkApplication's size was derived from. */
+export interface ScaleBasis {
+  readonly parallelism: number;
+  readonly taskSlots: number;
 }
 
 /** The scale subresource of the target. */
 export interface Scale {
   readonly replicas: number;
+  /** How many there are now, as the target counts them. Default 0. */
+  readonly statusReplicas?: number;
   /** Of the pods, as the target wrote it. */
   readonly selector: string;
   /** Why the selector picks no pods, when it is missing or cannot be read. */
@@ -103,6 +212,8 @@ export interface Pod {
   readonly ready?: { readonly status: string; readonly lastTransitionTime: number };
   /** The containers that count towards requests: ordinary ones and restartable init containers. */
   readonly containers: readonly ContainerRequests[];
+  /** Requests of the pod as a whole; where they are set they take the place of the containers'. */
+  readonly requestsMilli?: Readonly<Record<string, Milli>>;
 }
 
 export interface ContainerRequests {
@@ -110,12 +221,16 @@ export interface ContainerRequests {
   readonly requestsMilli: Readonly<Record<string, Milli>>;
 }
 
-/** One pod's usage of one resource, summed over its containers. */
-export interface PodSample {
-  readonly pod: string;
+/** One measured value. */
+export interface Sample {
   readonly valueMilli: Milli;
-  /** When the usage was measured. */
+  /** When it was measured. */
   readonly time: number;
+}
+
+/** A value of one pod: of a resource, summed over the containers that count, or of a metric of its own. */
+export interface PodSample extends Sample {
+  readonly pod: string;
   /** Over how long it was measured, up to `time`. */
   readonly windowSeconds: number;
 }
@@ -132,12 +247,14 @@ export interface Condition {
 }
 
 /** The value of one metric as status shows it, or null where it could not be computed. */
-export type CurrentMetric = CurrentResourceMetric | null;
+export type CurrentMetric = CurrentMetricValue | null;
 
-export interface CurrentResourceMetric {
-  readonly type: 'Resource';
-  readonly resource: string;
-  readonly averageValueMilli: Milli;
+export interface CurrentMetricValue {
+  readonly metric: Exclude<MetricSpec, UnsupportedMetricSpec>;
+  /** Per pod. */
+  readonly averageValueMilli?: Milli;
+  /** In total. */
+  readonly valueMilli?: Milli;
   /** Whole percent of the requests, with a Utilization target. */
   readonly averageUtilization?: number;
 }
@@ -189,6 +306,8 @@ export interface AutoscalerStatus {
   readonly scaleEvents: readonly ScaleEvent[];
   readonly pendingRescale?: PendingRescale;
   readonly selector?: string;
+  /** Of the target, when it was last seen. Recommendations for another basis are worth nothing. */
+  readonly scaleBasis?: ScaleBasis;
   /** "cpu: 80%/40%", for the print column. */
   readonly targets?: string;
   readonly lastDecision?: LastDecision;
@@ -206,5 +325,15 @@ export interface Decision {
   readonly message: string;
   /** Why (part of) the computation failed. */
   readonly error?: string;
+  /** What this tick measured, one slot per metric; absent when it measured nothing. */
+  readonly currentMetrics?: readonly CurrentMetric[];
+  /** The Events that the HPA would record, without their repetitions. */
+  readonly events: readonly DecisionEvent[];
   readonly status: AutoscalerStatus;
+}
+
+export interface DecisionEvent {
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: string;
+  readonly message: string;
 }
