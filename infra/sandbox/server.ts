@@ -143,7 +143,7 @@ export class Sandbox {
       send(response, fault?.kind === 'drop-after' ? undefined : answer, fault?.kind === 'cut-body');
     } catch {
       // The client went away in mid-request, or a hook asked for the connection to be cut.
-      incoming.destroy();
+      response.destroy();
     }
   }
 

@@ -12,7 +12,9 @@ export function answerPublic({ path }: SandboxRequest): Answer | undefined {
 }
 
 /** Answers the paths that list groups, versions and resources. Undefined for every other path. */
-export function answerDiscovery({ path }: SandboxRequest): Answer | undefined {
+export function answerDiscovery(request: SandboxRequest): Answer | undefined {
+  // These, and no other paths, mean the same with a slash at their end.
+  const path = request.path.replace(/\/$/, '');
   if (path === '/api') return jsonAnswer(200, { kind: 'APIVersions', versions: ['v1'] });
   if (path === '/apis') return jsonAnswer(200, { kind: 'APIGroupList', apiVersion: 'v1', groups: groups() });
   const [, group, version] = /^\/(?:apis\/([^/]+)|api)(?:\/([^/]+))?$/.exec(path) ?? [];
