@@ -45,6 +45,8 @@ export interface ControlPlane {
   /** Starts the API server again over the same etcd; about three seconds. */
   startApiServer(): Promise<void>;
   stopApiServer(): Promise<void>;
+  /** Forgets every version but the newest, in etcd and, by starting it again, in the API server's own cache. */
+  compact(): Promise<void>;
   /** Stops everything. */
   close(): Promise<void>;
 }
@@ -108,7 +110,7 @@ export async function connectControlPlane(directory: string): Promise<ControlPla
   const apiServer: Server = { name: 'kube-apiserver', directory };
   const controllers: Server = { name: 'kube-controller-manager', directory };
 
-  return {
+  const controlPlane: ControlPlane = {
     endpoint,
     certificateAuthority: Buffer.from(certificateAuthority).toString('base64'),
     adminKubeconfig,
@@ -136,12 +138,18 @@ export async function connectControlPlane(directory: string): Promise<ControlPla
       await waitUntilReady(apiServer, async () => (await admin.request('GET', '/readyz')).status === 200);
     },
     stopApiServer: () => stopServer(apiServer),
+    compact: async () => {
+      await controlPlane.stopApiServer();
+      await compactEtcd();
+      await controlPlane.startApiServer();
+    },
     close: async () => {
       admin.close();
       prober.close();
       await Promise.all([controllers, apiServer, etcd].map(stopServer));
     },
   };
+  return controlPlane;
 }
 
 async function startEtcd(binary: string, directory: string): Promise<void> {
@@ -161,6 +169,19 @@ async function startEtcd(binary: string, directory: string): Promise<void> {
   const etcd: Server = { name: 'etcd', directory };
   await startServer({ ...etcd, binary, flags: asArguments(flags) });
   await waitUntilReady(etcd, async () => (await fetch(`${etcdEndpoint}/health`)).ok);
+}
+
+async function compactEtcd(): Promise<void> {
+  const { header } = await askEtcd<{ header: { revision: string } }>('range', {
+    key: Buffer.from('/').toString('base64'),
+  });
+  await askEtcd('compaction', { revision: header.revision, physical: true });
+}
+
+async function askEtcd<Answer>(question: string, body: unknown): Promise<Answer> {
+  const answer = await fetch(`${etcdEndpoint}/v3/kv/${question}`, { method: 'POST', body: JSON.stringify(body) });
+  if (!answer.ok) throw new Error(`asking etcd for ${question}: ${answer.status} ${await answer.text()}`);
+  return (await answer.json()) as Answer;
 }
 
 function apiServerFlags(directory: string): readonly string[] {
