@@ -118,7 +118,7 @@ describe('the ticks', () => {
     expect(RedrivePolicy).toEqual({ deadLetterTargetArn: getAtt('TickDeadLetterQueue', 'Arn'), maxReceiveCount: 2 });
     expect(MessageRetentionPeriod).toBeGreaterThan(longestDelaySeconds + 2 * VisibilityTimeout);
     expect(MessageRetentionPeriod).toBeLessThanOrEqual(120);
-    expect(properties(withMinimal, 'TickDeadLetterQueue').MessageRetentionPeriod).toBe(14 * 24 * 3600);
+    expect(properties(withMinimal, 'TickDeadLetterQueue').MessageRetentionPeriod).toBe(24 * 3600);
   });
 });
 
