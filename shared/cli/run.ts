@@ -69,7 +69,7 @@ function createTerminalLog(terminal: Terminal, output: CommonOptions['output']):
   return { info: write('info'), warn: write('warn'), error: write('error') };
 }
 
-function describeLine(event: string, { autoscaler, reason, message, error }: Record<string, unknown>): string {
-  if (event === 'decided') return `${autoscaler} ${reason}: ${message}`;
+function describeLine(event: string, { autoscaler, reason, explanation, error }: Record<string, unknown>): string {
+  if (event === 'decided') return `${autoscaler} ${reason}: ${explanation}`;
   return [event, autoscaler, reason, error].filter((part) => part !== undefined).join(' ');
 }

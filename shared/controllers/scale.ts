@@ -114,7 +114,6 @@ async function scale(tick: Tick, autoscaler: FlinkAutoscaler): Promise<Result> {
     return { decision, ...(await record(tick, autoscaler, decision)) };
   }
   const spec = autoscaler.spec.value;
-  if (isBeingScaled(autoscaler, now)) return { spec, outcome: 'conflict' };
   if (spec.mode === 'Off') {
     const decision = decide({ spec, generation, observation: UNSEEN, status, now });
     return { spec, decision, ...(await record(tick, autoscaler, decision)) };
@@ -125,6 +124,7 @@ async function scale(tick: Tick, autoscaler: FlinkAutoscaler): Promise<Result> {
   const target = await findTarget({ cluster, world, autoscaler, spec, maySeed });
   const observation = await observe({ cluster, world, collector, autoscaler, spec, rivals, target });
   const decision = decide({ spec, generation, observation, status, now });
+  if (decision.rescale && isBeingScaled(autoscaler, now)) return { spec, decision, outcome: 'conflict' };
 
   const recorded = await record(tick, autoscaler, decision);
   if (!decision.rescale || dryRun || 'unreadable' in target) return { spec, decision, ...recorded };

@@ -81,7 +81,7 @@ const cases: readonly Case[] = [
   {
     right: { group: 'flink.k8s.io', resource: 'flinkapplications/status', verb: 'patch' },
     expectFailure: async () => {
-      await expectReport('failed', /403 Forbidden: .* cannot patch resource "flinkapplications\/status"/);
+      await expectReport('recorded', /403 Forbidden: .* cannot patch resource "flinkapplications\/status"/);
       expect((await scene.application()).status?.scaleBasis).toBeUndefined();
     },
   },

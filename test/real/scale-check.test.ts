@@ -122,6 +122,17 @@ describe('a FlinkApplication without replicas', () => {
     expect(await sizing()).toEqual({ replicas: 4, scaleBasis: { parallelism: 8, taskSlots: 2 } });
   });
 
+  it('follows a later edit that makes it smaller', async () => {
+    await scene.add({ parallelism: 8, taskSlots: 2, taskManagers: 4, cpu: '400m' });
+    await scene.tick();
+
+    await scene.edit({ parallelism: 4 });
+    await scene.runTaskManagers({ taskManagers: 2, cpu: '400m' });
+    await scene.tick();
+
+    expect(await sizing()).toEqual({ replicas: 2, scaleBasis: { parallelism: 4, taskSlots: 2 } });
+  });
+
   it('follows a later edit of its taskSlots', async () => {
     await scene.add({ parallelism: 3, taskSlots: 2, taskManagers: 2, cpu: '400m' });
     await scene.tick();
