@@ -9,6 +9,7 @@ import { Clock } from './clock.ts';
 import { type Answer, jsonAnswer, type SandboxRequest, textAnswer } from './exchange.ts';
 import { type FaultEffect, Faults, faultAnswer } from './faults.ts';
 import { podMetrics } from './pods.ts';
+import { encodeStatus, protobufType } from './protobuf.ts';
 import { RequestLog, summarize } from './request-log.ts';
 import { isAuthenticated } from './routes/authentication.ts';
 import { answerDiscovery, answerPublic } from './routes/discovery.ts';
@@ -162,8 +163,7 @@ export class Sandbox {
       this.simulation.catchUp();
       return this.#route(request);
     } catch (error) {
-      if (error instanceof Refusal)
-        return { status: error.code, headers: { 'content-type': error.contentType }, body: error.body };
+      if (error instanceof Refusal) return refusalAnswer(request, error);
       console.error(error);
       return textAnswer(500, `the sandbox itself failed: ${(error as Error).stack}\n`);
     }
@@ -250,6 +250,14 @@ async function readRequest(incoming: IncomingMessage): Promise<SandboxRequest> {
   const url = new URL(incoming.url ?? '/', 'http://sandbox');
   const { method = 'GET', headers } = incoming;
   return { method, path: url.pathname, query: url.searchParams, headers, body: Buffer.concat(chunks) };
+}
+
+/** A Status comes in the encoding that was asked for; what is no Status stays plain text. */
+function refusalAnswer({ headers }: SandboxRequest, { code, contentType, body }: Refusal): Answer {
+  const isStatus = contentType === 'application/json';
+  if (isStatus && String(headers['accept']).includes(protobufType))
+    return { status: code, headers: { 'content-type': protobufType }, body: encodeStatus(JSON.parse(body)) };
+  return { status: code, headers: { 'content-type': contentType }, body };
 }
 
 function packed({ method, headers }: SandboxRequest, answer: Answer): Answer {

@@ -6,6 +6,7 @@ import https from 'node:https';
 import { setTimeout as wait } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { isExpired, KubernetesError } from './errors.ts';
+import { PROTOBUF, readStatus } from './protobuf.ts';
 
 /** Who we are to one API server. */
 export interface Credentials {
@@ -43,9 +44,17 @@ export interface ListQuery {
   readonly limit?: number;
 }
 
-/** One page of a list, as the server sends it. The items are untrusted: the reader of their kind checks them. */
-export interface ListPage {
-  readonly items: readonly unknown[];
+/** How the pages of a list are asked for and read. */
+export interface PageReader<T> {
+  /** The encoding to ask for. */
+  readonly accept: string;
+  /** @throws Error when the bytes are no page; its message says what they must be */
+  read(body: Buffer): Page<T>;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Absent on the last page. */
   readonly continueToken: string | undefined;
 }
 
@@ -64,7 +73,7 @@ export interface Traffic {
 export interface KubernetesClient {
   get(path: string): Promise<unknown>;
   /** Every object of a list, page by page; a token that expires between pages starts the list again, once. */
-  list<T>(path: string, query: ListQuery, readPage: (items: readonly unknown[]) => readonly T[]): Promise<T[]>;
+  list<T>(path: string, query: ListQuery, reader: PageReader<T>): Promise<T[]>;
   /** JSON merge patch. Repeated only when it was refused before it was looked at (429, 401): the body names a resourceVersion. */
   patch(path: string, body: object): Promise<unknown>;
   /** Never repeated by itself: a second POST would be a second object. */
@@ -82,12 +91,16 @@ const FIRST_RETRY_WAIT_MILLISECONDS = 200;
 /** Of an error's body that reaches a message or a condition. */
 const MAX_ERROR_TEXT = 500;
 
-interface Request {
+const JSON_TYPE = 'application/json';
+
+interface Request<T> {
   readonly verb: 'GET' | 'PATCH' | 'POST';
   readonly path: string;
   readonly body?: string;
   readonly contentType?: string;
   readonly isRepeatable: boolean;
+  readonly accept: string;
+  read(body: Buffer): T;
 }
 
 /** Makes a client of one API server. Nothing is sent before the first call. */
@@ -100,7 +113,7 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
   const agent = createAgent(endpoint, options, maxConnections);
   const transport = endpoint.protocol === 'https:' ? https : http;
 
-  async function send(request: Request): Promise<unknown> {
+  async function send<T>(request: Request<T>): Promise<T> {
     let hasRenewed = false;
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -117,22 +130,26 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
     }
   }
 
-  async function attemptOnce(request: Request): Promise<unknown> {
+  async function attemptOnce<T>(request: Request<T>): Promise<T> {
+    const { verb, path } = request;
     const headers = await credentials.headers();
     traffic.requests += 1;
-    if (request.verb !== 'GET') traffic.writes += 1;
+    if (verb !== 'GET') traffic.writes += 1;
     const answer = await exchange(request, headers);
     traffic.bytes += answer.body.length;
-    const text = unpack(request, answer);
-    if (answer.code < 200 || answer.code > 299) throw refusal(request, answer, text);
+    const body = unpack(request, answer);
+    if (answer.code < 200 || answer.code > 299) throw refusal(request, answer, body);
     try {
-      return JSON.parse(text);
+      return request.read(body);
     } catch (cause) {
-      throw new KubernetesError('the answer is not JSON', { verb: request.verb, path: request.path }, { cause });
+      throw new KubernetesError((cause as Error).message, { verb, path }, { cause });
     }
   }
 
-  function exchange({ verb, path, body, contentType }: Request, headers: Record<string, string>): Promise<Answer> {
+  function exchange(
+    { verb, path, accept, body, contentType }: Request<unknown>,
+    headers: Record<string, string>,
+  ): Promise<Answer> {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const fail = (cause: Error) =>
       reject(new KubernetesError(`no answer: ${cause.message}`, { verb, path }, { cause }));
@@ -140,7 +157,7 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
       method: verb,
       agent,
       headers: {
-        accept: 'application/json',
+        accept,
         'accept-encoding': 'gzip',
         'user-agent': 'headrace',
         ...headers,
@@ -165,19 +182,15 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
     return promise;
   }
 
-  async function listPages<T>(
-    path: string,
-    query: ListQuery,
-    readPage: (items: readonly unknown[]) => readonly T[],
-  ): Promise<T[]> {
+  async function listPages<T>(path: string, query: ListQuery, { accept, read }: PageReader<T>): Promise<T[]> {
     const found: T[] = [];
     let continueToken: string | undefined;
     for (let page = 0; page < MAX_PAGES; page += 1) {
-      const answer = await send({ verb: 'GET', path: withQuery(path, query, continueToken), isRepeatable: true });
-      const { items, continueToken: next } = readListPage(path, answer);
-      for (const item of readPage(items)) found.push(item);
-      if (next === undefined) return found;
-      continueToken = next;
+      const question = withQuery(path, query, continueToken);
+      const answer = await send({ verb: 'GET', path: question, isRepeatable: true, accept, read });
+      for (const item of answer.items) found.push(item);
+      if (answer.continueToken === undefined) return found;
+      continueToken = answer.continueToken;
     }
     throw new KubernetesError(`the list has more than ${MAX_PAGES} pages`, { verb: 'GET', path });
   }
@@ -186,15 +199,15 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
     traffic,
     get(path) {
       traffic.questions += 1;
-      return send({ verb: 'GET', path, isRepeatable: true });
+      return send({ verb: 'GET', path, isRepeatable: true, accept: JSON_TYPE, read: parseJson });
     },
-    async list(path, query, readPage) {
+    async list(path, query, reader) {
       traffic.questions += 1;
       try {
-        return await listPages(path, query, readPage);
+        return await listPages(path, query, reader);
       } catch (error) {
         if (!isExpired(error)) throw error;
-        return listPages(path, query, readPage);
+        return listPages(path, query, reader);
       }
     },
     patch(path, body) {
@@ -204,6 +217,8 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
         body: JSON.stringify(body),
         contentType: 'application/merge-patch+json',
         isRepeatable: false,
+        accept: JSON_TYPE,
+        read: parseJson,
       });
     },
     create(path, body) {
@@ -213,6 +228,8 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
         body: JSON.stringify(body),
         contentType: 'application/json',
         isRepeatable: false,
+        accept: JSON_TYPE,
+        read: parseJson,
       });
     },
     close() {
@@ -249,7 +266,7 @@ export function isLoopback(hostname: string): boolean {
 
 // A 429 was refused before it was looked at, so even a write may be sent again. Everything else that failed may have
 // taken effect: only a read is repeated; a conditional write is decided again by the next tick instead.
-function isWorthRepeating(request: Request, { code }: KubernetesError): boolean {
+function isWorthRepeating(request: Request<unknown>, { code }: KubernetesError): boolean {
   if (code === 429) return true;
   return request.isRepeatable && (code === undefined || code >= 500);
 }
@@ -260,20 +277,29 @@ function retryWait(attempt: number, error: KubernetesError): number {
   return Math.min(retryAfterSeconds === undefined ? backoff : retryAfterSeconds * 1000, MAX_RETRY_WAIT_MILLISECONDS);
 }
 
-function unpack({ verb, path }: Request, { headers, body }: Answer): string {
-  if (headers['content-encoding'] !== 'gzip') return body.toString('utf8');
+function unpack({ verb, path }: Request<unknown>, { headers, body }: Answer): Buffer {
+  if (headers['content-encoding'] !== 'gzip') return body;
   try {
-    return gunzipSync(body).toString('utf8');
+    return gunzipSync(body);
   } catch (cause) {
     throw new KubernetesError('the answer is not gzip', { verb, path }, { cause });
   }
 }
 
-// Most refusals carry a Status object; a 429 and an unknown path carry plain text.
-function refusal({ verb, path }: Request, { code, headers }: Answer, text: string): KubernetesError {
-  const status = parseStatus(text);
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch (cause) {
+    throw new Error('the answer is not JSON', { cause });
+  }
+}
+
+// Most refusals carry a Status object, in the encoding that was asked for; a 429 and an unknown path carry plain text.
+function refusal({ verb, path }: Request<unknown>, { code, headers }: Answer, body: Buffer): KubernetesError {
+  const isProtobuf = headers['content-type']?.startsWith(PROTOBUF) === true;
+  const status = isProtobuf ? readStatus(body) : parseStatus(body.toString('utf8'));
   const retryAfter = Number(headers['retry-after'] ?? Number.NaN);
-  return new KubernetesError((status?.message ?? text.trim()).slice(0, MAX_ERROR_TEXT), {
+  return new KubernetesError((status?.message ?? body.toString('utf8').trim()).slice(0, MAX_ERROR_TEXT), {
     verb,
     path,
     code,
@@ -305,10 +331,18 @@ function withQuery(
   return `${path}?${query}`;
 }
 
-function readListPage(path: string, answer: unknown): ListPage {
-  const { items, metadata } = (answer ?? {}) as { items?: unknown; metadata?: { continue?: unknown } };
-  if (!Array.isArray(items))
-    throw new KubernetesError('the answer has no items: it is not a list', { verb: 'GET', path });
-  const token = metadata?.continue;
-  return { items, continueToken: typeof token === 'string' && token !== '' ? token : undefined };
+/** Reads the pages of a list in JSON. The items are untrusted; one that `readItem` cannot use is left out. */
+export function jsonPages<T>(readItem: (item: unknown) => T | undefined): PageReader<T> {
+  return {
+    accept: JSON_TYPE,
+    read(body) {
+      const { items, metadata } = (parseJson(body) ?? {}) as { items?: unknown; metadata?: { continue?: unknown } };
+      if (!Array.isArray(items)) throw new Error('the answer has no items: it is not a list');
+      const token = metadata?.continue;
+      return {
+        items: items.map(readItem).filter((item) => item !== undefined),
+        continueToken: typeof token === 'string' && token !== '' ? token : undefined,
+      };
+    },
+  };
 }

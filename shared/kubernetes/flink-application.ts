@@ -2,7 +2,7 @@
 
 import type { SizeSpec } from '../deployment/parallelism.ts';
 import type { ScaleBasis } from '../scaling/types.ts';
-import type { KubernetesClient } from './client.ts';
+import { jsonPages, type KubernetesClient } from './client.ts';
 import { listAll, type Namespaces } from './lists.ts';
 import { FLINK_APPLICATIONS, objectPath } from './paths.ts';
 
@@ -26,7 +26,7 @@ const DEFAULT_TASK_SLOTS = 16;
 
 /** Lists the FlinkApplications of a shard. */
 export function listFlinkApplications(client: KubernetesClient, namespaces: Namespaces): Promise<FlinkApplication[]> {
-  return listAll(client, FLINK_APPLICATIONS, namespaces, readFlinkApplication);
+  return listAll(client, FLINK_APPLICATIONS, namespaces, jsonPages(readFlinkApplication));
 }
 
 interface WireApplication {

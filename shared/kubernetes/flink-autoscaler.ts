@@ -12,7 +12,7 @@ import type {
 } from '../scaling/types.ts';
 import { formatQuantity, formatTime } from '../units.ts';
 import { HorizontalSpec, Reference, toHorizontalPolicy } from './autoscaling-v2.ts';
-import type { KubernetesClient } from './client.ts';
+import { jsonPages, type KubernetesClient } from './client.ts';
 import { listAll, type Namespaces } from './lists.ts';
 import { FLINK_AUTOSCALERS, objectPath } from './paths.ts';
 
@@ -115,7 +115,7 @@ export type WireStatus = Readonly<Record<string, unknown>>;
 
 /** Lists the FlinkAutoscalers of a shard. One that cannot be read comes with the reason in its spec. */
 export function listFlinkAutoscalers(client: KubernetesClient, namespaces: Namespaces): Promise<FlinkAutoscaler[]> {
-  return listAll(client, FLINK_AUTOSCALERS, namespaces, readFlinkAutoscaler);
+  return listAll(client, FLINK_AUTOSCALERS, namespaces, jsonPages(readFlinkAutoscaler));
 }
 
 /** Reads one FlinkAutoscaler. @returns undefined for what has no name or version */

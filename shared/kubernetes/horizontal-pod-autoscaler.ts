@@ -1,7 +1,7 @@
 // HorizontalPodAutoscalers are read for one thing: to stand still where one of them has the same target.
 
 import type { TargetReference } from '../scaling/types.ts';
-import type { KubernetesClient } from './client.ts';
+import { jsonPages, type KubernetesClient } from './client.ts';
 import { listAll, type Namespaces } from './lists.ts';
 import { HORIZONTAL_POD_AUTOSCALERS } from './paths.ts';
 
@@ -16,7 +16,7 @@ export function listHorizontalPodAutoscalers(
   client: KubernetesClient,
   namespaces: Namespaces,
 ): Promise<HorizontalPodAutoscaler[]> {
-  return listAll(client, HORIZONTAL_POD_AUTOSCALERS, namespaces, readHorizontalPodAutoscaler);
+  return listAll(client, HORIZONTAL_POD_AUTOSCALERS, namespaces, jsonPages(readHorizontalPodAutoscaler));
 }
 
 interface WireAutoscaler {

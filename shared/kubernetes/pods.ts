@@ -2,10 +2,13 @@
 // a full schema costs more than the parsing itself; test/kubernetes/pods.test.ts holds it against one.
 
 import type { ContainerRequests, Pod } from '../scaling/types.ts';
-import { type Milli, parseDurationSeconds, parseQuantity } from '../units.ts';
-import type { KubernetesClient } from './client.ts';
+import { type Milli, parseDurationSeconds } from '../units.ts';
+import { jsonPages, type KubernetesClient, type PageReader } from './client.ts';
 import { listAll, type Namespaces } from './lists.ts';
 import { POD_METRICS, PODS } from './paths.ts';
+import { readPodList } from './pod-list.ts';
+import { PROTOBUF } from './protobuf.ts';
+import { parseQuantityOnce } from './quantities.ts';
 import type { Labels } from './selectors.ts';
 
 /** What every TaskManager pod of a FlinkApplication carries, so that one list serves all applications. */
@@ -32,13 +35,15 @@ export interface ContainerUsage {
   readonly usageMilli: Readonly<Record<string, Milli>>;
 }
 
+const POD_PAGES: PageReader<NamespacedPod> = { accept: PROTOBUF, read: readPodList };
+
 /** Lists the pods that a label selector picks. */
 export function listPods(
   client: KubernetesClient,
   namespaces: Namespaces,
   labelSelector: string,
 ): Promise<NamespacedPod[]> {
-  return listAll(client, PODS, namespaces, readPod, { labelSelector });
+  return listAll(client, PODS, namespaces, POD_PAGES, { labelSelector });
 }
 
 /** Lists the usage of the pods that a label selector picks. */
@@ -47,7 +52,7 @@ export function listPodUsage(
   namespaces: Namespaces,
   labelSelector: string,
 ): Promise<PodUsage[]> {
-  return listAll(client, POD_METRICS, namespaces, readPodUsage, { labelSelector });
+  return listAll(client, POD_METRICS, namespaces, jsonPages(readPodUsage), { labelSelector });
 }
 
 interface WirePod {
@@ -127,23 +132,10 @@ export function readPodUsage(item: unknown): PodUsage | undefined {
 function readQuantities(quantities: Record<string, unknown> | undefined): Readonly<Record<string, Milli>> {
   const read: Record<string, Milli> = {};
   for (const resource in quantities) {
-    const milli = readQuantity(quantities[resource]);
+    const milli = parseQuantityOnce(quantities[resource]);
     if (milli !== undefined) read[resource] = milli;
   }
   return read;
-}
-
-const MAX_REMEMBERED = 10_000;
-const remembered = new Map<unknown, Milli | undefined>();
-
-/** Pods of one application ask for the same quantities: each text is parsed once. */
-function readQuantity(quantity: unknown): Milli | undefined {
-  const known = remembered.get(quantity);
-  if (known !== undefined) return known;
-  if (remembered.size >= MAX_REMEMBERED) remembered.clear();
-  const milli = parseQuantity(quantity);
-  remembered.set(quantity, milli);
-  return milli;
 }
 
 function parseTime(text: string | undefined): number | undefined {

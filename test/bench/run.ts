@@ -84,7 +84,7 @@ function report({ first, rest, floor, peakMegabytes }: TickFigures): void {
   if (typical === undefined) throw new Error('no tick was measured');
   console.log(`  at rest:                      ${describe(typical)}`);
   console.log(
-    `  JSON.parse of the same ${format(floor.bytes / 1e6)} MB: ${format(floor.cpuMilliseconds)} ms CPU → a tick at rest is ${(typical.cpuMilliseconds / floor.cpuMilliseconds).toFixed(2)} × that`,
+    `  JSON.parse of the same lists, ${format(floor.bytes / 1e6)} MB of JSON: ${format(floor.cpuMilliseconds)} ms CPU → a tick at rest is ${(typical.cpuMilliseconds / floor.cpuMilliseconds).toFixed(2)} × that`,
   );
   console.log(`  peak memory ${Math.round(peakMegabytes)} MB (resident, whole process)`);
 }

@@ -375,14 +375,14 @@ const failures: readonly (FaultEffect & { readonly failure: string; readonly mes
     kind: 'status',
     code: 200,
     body: '<html>',
-    message: /the answer is not JSON/,
+    message: /the answer is not JSON|the answer does not begin with/,
   },
   {
     failure: 'an answer that is no list',
     kind: 'status',
     code: 200,
     body: { kind: 'Status' },
-    message: /has no items/,
+    message: /has no items|the answer does not begin with/,
   },
 ];
 

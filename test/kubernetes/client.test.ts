@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import {
   createKubernetesClient,
   isLoopback,
+  jsonPages,
   type KubernetesClient,
   type KubernetesClientOptions,
 } from '../../shared/kubernetes/client.ts';
@@ -451,7 +452,7 @@ describe('a token that is refused', () => {
 });
 
 describe('a list', () => {
-  const asText = (items: readonly unknown[]) => items.map(String);
+  const asText = jsonPages(String);
   const page = (items: readonly string[], token?: string) =>
     answering(200, { items, metadata: token === undefined ? {} : { continue: token } });
   const expired = refusing(410, 'Expired', 'The provided continue parameter is too old');
@@ -520,7 +521,7 @@ describe('a list', () => {
     const { client } = await aClient([answering(200, body)]);
 
     expect((await failureOf(client.list('/x', {}, asText))).message).toBe(
-      'GET /x: the answer has no items: it is not a list',
+      'GET /x?limit=500: the answer has no items: it is not a list',
     );
   });
 });

@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { type Answer, jsonAnswer, type SandboxRequest } from '../exchange.ts';
 import { apiVersionOf, type Kind, type KubernetesObject, kinds } from '../kinds.ts';
 import { type LabelSelector, parseLabelSelector } from '../label-selector.ts';
+import { encodePodList, protobufType } from '../protobuf.ts';
 import { badRequest, continueExpired, methodNotAllowed, noSuchResource, notFound, pageNotFound } from '../statuses.ts';
 import type { Entry, Page, Store, View } from '../store.ts';
 import { createObject, deleteObject, replaceObject } from './kubernetes-writes.ts';
@@ -58,7 +59,7 @@ function isKnownSubresource({ kind, subresource }: Target): boolean {
 
 function answerCollection(store: Store, target: Target, request: SandboxRequest): Answer {
   const isWritable = !target.kind.isReadOnly && (target.namespace !== undefined || !target.kind.isNamespaced);
-  if (request.method === 'GET') return listObjects(store, target, request.query);
+  if (request.method === 'GET') return listObjects(store, target, request);
   if (request.method === 'POST' && isWritable) return createObject(store, target, request);
   throw methodNotAllowed();
 }
@@ -79,7 +80,7 @@ function answerObject(store: Store, target: Target, object: KubernetesObject, re
   }
 }
 
-function listObjects(store: Store, { kind, namespace }: Target, query: URLSearchParams): Answer {
+function listObjects(store: Store, { kind, namespace }: Target, { query, headers }: SandboxRequest): Answer {
   const selector = query.get('labelSelector') ?? '';
   const matches = parseLabelSelector(selector);
   if (!matches) throw badRequest(`unable to parse requirement: found '${selector}', expected: a label selector`);
@@ -90,12 +91,14 @@ function listObjects(store: Store, { kind, namespace }: Target, query: URLSearch
     ? viewToRead(store, kind, query.get('continue'))
     : { view: store.view(kind), after: '' };
 
-  const pageName = JSON.stringify([namespace, selector, limit, after]);
-  const page = view.pages.get(pageName) ?? makePage({ kind, view, namespace, selector, matches, limit, after });
+  const isProtobuf = kind.kind === 'Pod' && String(headers['accept']).includes(protobufType);
+  const pageName = JSON.stringify([namespace, selector, limit, after, isProtobuf]);
+  const page =
+    view.pages.get(pageName) ?? makePage({ kind, view, namespace, selector, matches, limit, after, isProtobuf });
   view.pages.set(pageName, page);
   return {
     status: 200,
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': isProtobuf ? protobufType : 'application/json' },
     body: page.body,
     packed: () => {
       page.packed ??= gzipSync(page.body, { level: 1 });
@@ -122,9 +125,10 @@ interface PageQuestion {
   readonly matches: LabelSelector;
   readonly limit: number;
   readonly after: string;
+  readonly isProtobuf: boolean;
 }
 
-function makePage({ kind, view, namespace, selector, matches, limit, after }: PageQuestion): Page {
+function makePage({ kind, view, namespace, selector, matches, limit, after, isProtobuf }: PageQuestion): Page {
   const remaining = view.entries.filter(
     ({ key, object }) =>
       key > after &&
@@ -133,6 +137,13 @@ function makePage({ kind, view, namespace, selector, matches, limit, after }: Pa
   );
   const items = limit > 0 ? remaining.slice(0, limit) : remaining;
   const metadata = listMetadata({ view, items, left: remaining.length - items.length, isSelected: selector !== '' });
+  if (isProtobuf)
+    return {
+      body: encodePodList(
+        metadata,
+        items.map(({ object }) => object),
+      ),
+    };
   const head = JSON.stringify({
     kind: `${kind.kind}List`,
     apiVersion: apiVersionOf(kind),
