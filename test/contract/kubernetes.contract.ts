@@ -6,6 +6,7 @@ import { type EksIdentity, eksCredentials } from '../../shared/kubernetes/auth.t
 import {
   type Credentials,
   createKubernetesClient,
+  jsonPages,
   type KubernetesClient,
   type KubernetesClientOptions,
 } from '../../shared/kubernetes/client.ts';
@@ -190,7 +191,11 @@ export function describeKubernetesContract(name: string, connect: () => Promise<
         for (const name of names) await createAnyOf(type, name);
         const before = { ...client.traffic };
 
-        const found = await client.list(collectionPath(type, namespace), { limit: 2 }, (items) => items);
+        const found = await client.list(
+          collectionPath(type, namespace),
+          { limit: 2 },
+          jsonPages((item) => item),
+        );
 
         expect(found.map(nameOf)).toEqual(names);
         expect(client.traffic.questions - before.questions).toBe(1);
@@ -242,7 +247,11 @@ export function describeKubernetesContract(name: string, connect: () => Promise<
         };
         const expired = open({ credentials: expiring });
 
-        const found = await expired.list(collectionPath(FLINK_APPLICATIONS, namespace), { limit: 2 }, (items) => items);
+        const found = await expired.list(
+          collectionPath(FLINK_APPLICATIONS, namespace),
+          { limit: 2 },
+          jsonPages((item) => item),
+        );
 
         expect(found.map(nameOf)).toEqual(['a', 'b', 'c', 'd']);
         expect(requests).toBe(4);
@@ -258,7 +267,11 @@ export function describeKubernetesContract(name: string, connect: () => Promise<
           });
         const before = client.traffic.bytes;
 
-        const found = await client.list(collectionPath(FLINK_AUTOSCALERS, namespace), {}, (items) => items);
+        const found = await client.list(
+          collectionPath(FLINK_AUTOSCALERS, namespace),
+          {},
+          jsonPages((item) => item),
+        );
 
         expect(found).toHaveLength(20);
         expect(client.traffic.bytes - before).toBeLessThan(JSON.stringify(found).length / 4);
@@ -704,7 +717,13 @@ export function describeKubernetesContract(name: string, connect: () => Promise<
         ['a group', { apiVersion: 'garden.dev/v1', plural: 'flowers' }, undefined],
         ['a kind of a built-in group', { apiVersion: 'apps/v1', plural: 'flowers' }, 'NotFound'],
       ])('is a 404 for %s', async (_what, type, reason) => {
-        const error = await refusalOf(client.list(collectionPath(type, namespace), {}, (items) => items));
+        const error = await refusalOf(
+          client.list(
+            collectionPath(type, namespace),
+            {},
+            jsonPages((item) => item),
+          ),
+        );
 
         expect(isNotFound(error)).toBe(true);
         expect(error.reason).toBe(reason);
