@@ -68,9 +68,14 @@ async function liveOn({ triggers }: Story): Promise<never> {
   let lastMinute = Math.floor(Date.now() / 60_000);
   for (;;) {
     const minute = Math.floor(Date.now() / 60_000);
-    if (minute !== lastMinute) await triggers.minute();
+    // As on AWS, an invocation that fails is told, and the next one comes.
+    try {
+      if (minute !== lastMinute) await triggers.minute();
+      await triggers.poll();
+    } catch (error) {
+      console.error(`a function failed: ${(error as Error).message}`);
+    }
     lastMinute = minute;
-    await triggers.poll();
     await wait(1000);
   }
 }

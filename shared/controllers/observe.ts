@@ -7,7 +7,7 @@ import { type FlinkAutoscaler, listFlinkAutoscalers } from '../kubernetes/flink-
 import { listHorizontalPodAutoscalers } from '../kubernetes/horizontal-pod-autoscaler.ts';
 import { createLabelIndex, type LabelIndex } from '../kubernetes/label-index.ts';
 import type { Namespaces } from '../kubernetes/lists.ts';
-import { keyOf } from '../kubernetes/paths.ts';
+import { keyOf, type ObjectAddress } from '../kubernetes/paths.ts';
 import { listPods, listPodUsage, type NamespacedPod, type PodUsage, TASK_MANAGERS } from '../kubernetes/pods.ts';
 import { parseSelector, type Selector } from '../kubernetes/selectors.ts';
 import type { AutoscalerSpec, Observation, Reading, TargetReference } from '../scaling/types.ts';
@@ -99,7 +99,7 @@ function createOwnerIndex(autoscalers: readonly FlinkAutoscaler[]): World['owner
 }
 
 /** An autoscaler that is off, or only advises, is in nobody's way. */
-function acts({ spec }: FlinkAutoscaler): boolean {
+export function acts({ spec }: FlinkAutoscaler): boolean {
   return 'unreadable' in spec || spec.value.mode === 'Auto';
 }
 
@@ -111,7 +111,7 @@ function targetKey(namespace: string, target: TargetReference | undefined): stri
 /** Names the other autoscalers that act on the same target. One that only advises acts on nothing, so nobody is its rival. */
 export function findRivals(
   world: World,
-  autoscaler: FlinkAutoscaler,
+  autoscaler: ObjectAddress,
   spec: AutoscalerSpec,
 ): Reading<readonly string[]> {
   if (spec.mode !== 'Auto') return { value: [] };

@@ -206,11 +206,9 @@ async function recordFailure(
   );
   tick.log.error('rescale failed', { autoscaler: keyOf(autoscaler), error });
   if (changes !== undefined) await patchStatus(client, autoscaler, changes);
-  await announce(tick, autoscaler, {
-    type: 'Warning',
-    reason: 'FailedRescale',
-    message: `New size: ${decision.desiredReplicas}; error: ${error}`,
-  });
+  const hasFailedBefore = autoscaler.status.conditions.some(({ reason }) => reason === 'FailedUpdateScale');
+  const message = `New size: ${decision.desiredReplicas}; error: ${error}`;
+  if (!hasFailedBefore) await announce(tick, autoscaler, { type: 'Warning', reason: 'FailedRescale', message });
   return { outcome: 'failed', error };
 }
 

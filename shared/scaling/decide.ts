@@ -110,9 +110,11 @@ function prepareStatus({ spec, status, generation }: DecisionInput): AutoscalerS
 function rememberScale(tick: DecisionInput, { replicas, selector }: Scale): DecisionInput {
   const { now, observation } = tick;
   const { pendingRescale, ...status } = tick.status;
+  // After an edit the size is the user's, and tells nothing of our last step: it is taken to have been made.
+  const sizeAfterStep = isEdited(tick) ? (pendingRescale?.to ?? replicas) : replicas;
   const memory = resolvePendingRescale(
     { scaleEvents: status.scaleEvents, ...(pendingRescale && { pendingRescale }) },
-    replicas,
+    sizeAfterStep,
     now,
   );
   const conditions = setCondition(

@@ -41,8 +41,9 @@ export async function aShard(options: ApplicationOptions = {}): Promise<Shard> {
   return shard;
 }
 
-export async function anEmptyShard(): Promise<Shard> {
-  return new Shard(await startSandbox({ now: START, namespace: NAMESPACE }));
+/** The clock stands at `now`, epoch milliseconds. */
+export async function anEmptyShard({ now = START } = {}): Promise<Shard> {
+  return new Shard(await startSandbox({ now, namespace: NAMESPACE }));
 }
 
 /** What a test asks of a sandbox, in the words of scaling. A name is that of an application or autoscaler in namespace flink. */
@@ -258,8 +259,14 @@ const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} };
 type FunctionName = 'schedule' | 'scale-check';
 export type Invoke = (event: unknown) => Promise<unknown>;
 
-/** Loads a function as a fresh Lambda environment does. What it logs is silenced unless the environment says otherwise. */
-export async function coldStart(name: FunctionName, environment: Readonly<Record<string, string>>): Promise<Invoke> {
+/**
+ * Loads a function as a fresh Lambda environment does; variables that are undefined are not set. What it logs is silenced
+ * unless the environment says otherwise.
+ */
+export async function coldStart(
+  name: FunctionName,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<Invoke> {
   vi.resetModules();
   const silence = { POWERTOOLS_LOG_LEVEL: 'SILENT', POWERTOOLS_METRICS_DISABLED: 'true' };
   for (const [variable, value] of Object.entries({ ...silence, ...environment })) vi.stubEnv(variable, value);
@@ -281,6 +288,9 @@ export function aTickEvent({ cluster = 'sandbox', shard = 'default', dueTime }: 
   const body = JSON.stringify({ cluster, shard, dueTime: new Date(dueTime).toISOString() });
   return { Records: [{ messageId: 'tick', body, eventSource: 'aws:sqs' }] };
 }
+
+/** For a cold start whose log a test reads. */
+export const LOUD = { POWERTOOLS_LOG_LEVEL: 'INFO', POWERTOOLS_METRICS_DISABLED: 'false' };
 
 /** Every JSON line that is written to the standard output and the standard error from now on, as Lambda would log it. */
 export function captureLog(): Record<string, unknown>[] {
