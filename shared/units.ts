@@ -18,6 +18,28 @@ const INT64_MAX = 2n ** 63n - 1n;
  * @returns undefined when the text is no quantity
  */
 export function parseQuantity(quantity: unknown): Milli | undefined {
+  const thousandths = parseDecimal(quantity, 3);
+  return thousandths === undefined ? undefined : saturate(thousandths);
+}
+
+/**
+ * Reads a quantity that is a plain number, such as a tolerance, as the double that resource.Quantity.AsApproximateFloat64 makes
+ * of it: whole n, u, m or units times a power of ten, rounded away from zero to a billionth.
+ *
+ * @returns undefined when the text is no quantity
+ */
+export function parseQuantityNumber(quantity: unknown): number | undefined {
+  const billionths = parseDecimal(quantity, 9);
+  if (billionths === undefined) return undefined;
+  // The largest unit that needs no fraction: 0.0333 is 33300 × 0.000001 = 0.033299999999999996, as in the HPA.
+  const [exponent, unit] = ([0, -3, -6] as const)
+    .map((power) => [power, 10n ** BigInt(9 + power)] as const)
+    .find(([, size]) => billionths % size === 0n) ?? [-9, 1n];
+  return Number(billionths / unit) * 10 ** exponent;
+}
+
+/** @returns whole 10^-places, rounded away from zero */
+function parseDecimal(quantity: unknown, places: number): bigint | undefined {
   // A number that JSON could not carry exactly is no quantity: better none than a wrong one.
   if (typeof quantity === 'number' && Math.abs(quantity) > Number.MAX_SAFE_INTEGER) return undefined;
   const text = typeof quantity === 'number' ? String(quantity) : quantity;
@@ -29,9 +51,13 @@ export function parseQuantity(quantity: unknown): Milli | undefined {
 
   const power = exponent === undefined ? (DECIMAL_EXPONENT[suffix] ?? 0) : Number(exponent);
   const digits = BigInt(whole + fraction) << (BINARY_POWER[suffix] ?? 0n);
-  const thousandths = scaleByPowerOfTen(digits, power - fraction.length + 3);
-  const magnitude = thousandths > INT64_MAX ? INT64_MAX : thousandths;
+  const magnitude = scaleByPowerOfTen(digits, power - fraction.length + places);
   return sign === '-' ? -magnitude : magnitude;
+}
+
+function saturate(thousandths: bigint): Milli {
+  if (thousandths > INT64_MAX) return INT64_MAX;
+  return thousandths < -INT64_MAX ? -INT64_MAX : thousandths;
 }
 
 function scaleByPowerOfTen(digits: bigint, power: number): bigint {
@@ -56,10 +82,14 @@ export function ceilDivide(dividend: number, divisor: number): number {
  * @returns seconds, or undefined when the text is no duration
  */
 export function parseDurationSeconds(duration: string): number | undefined {
-  const match = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$/.exec(duration);
-  if (match === null || duration === '') return undefined;
-  return Number(match[1] ?? 0) * 3600 + Number(match[2] ?? 0) * 60 + Number(match[3] ?? 0);
+  if (!DURATION.test(duration)) return undefined;
+  const parts = duration.matchAll(DURATION_PART);
+  return [...parts].reduce((sum, [, amount, unit = '']) => sum + Number(amount) * (SECONDS_PER_UNIT[unit] ?? 0), 0);
 }
+
+const DURATION = /^(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+$/;
+const DURATION_PART = /(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g;
+const SECONDS_PER_UNIT: Record<string, number> = { ns: 1e-9, us: 1e-6, µs: 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600 };
 
 /** Writes an instant (epoch milliseconds) as RFC 3339 in UTC, without a fraction when it is a whole second. */
 export function formatTime(instant: number): string {

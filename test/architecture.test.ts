@@ -137,6 +137,7 @@ const RULES: readonly Rule[] = [
       'shared/errors.ts',
       'shared/units.ts',
       'node:',
+      'yaml',
     ],
     uses: ['promises', 'environment', 'clock', 'console'],
   },

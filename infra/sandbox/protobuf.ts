@@ -71,6 +71,7 @@ const pod: Schema = {
     message({
       containers: [2, message(container), 'repeated'],
       initContainers: [20, message(container), 'repeated'],
+      overhead: [32, map(quantity), 'repeated'],
       resources: [40, message(resources)],
     }),
   ],

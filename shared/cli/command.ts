@@ -8,7 +8,9 @@ import type { Namespaces } from '../kubernetes/lists.ts';
 export interface Terminal {
   out(text: string): void;
   error(text: string): void;
-  /** Aborts on SIGINT and SIGTERM. */
+  /** Resolves when what was written has been taken, so that a long output does not pile up in memory. Absent: at once. */
+  readonly drained?: () => Promise<void>;
+  /** Aborts on SIGINT and SIGTERM, and when nobody reads the output any more. */
   readonly interrupted: AbortSignal;
 }
 

@@ -3,9 +3,12 @@
 import { describeError } from '../errors.ts';
 import { checkCommand } from './check.ts';
 import { type Command, EXIT, type Terminal, UsageError } from './command.ts';
+import { convertCommand } from './convert.ts';
+import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
+import { snapshotCommand } from './snapshot.ts';
 
-const COMMANDS: readonly Command[] = [checkCommand, runCommand];
+const COMMANDS: readonly Command[] = [checkCommand, runCommand, snapshotCommand, replayCommand, convertCommand];
 
 const HELP = `headrace: autoscales Apache Flink on Kubernetes from outside the cluster
 
@@ -19,7 +22,7 @@ headrace COMMAND --help tells more.
 Exit status:
   0  every autoscaler was judged, and acted on where it had to be
   1  at least one could not be; its reason is in the output
-  2  the command was typed wrong
+  2  the command was typed wrong, or a file holds something else than it must
   3  the cluster could not be reached or read
 `;
 

@@ -109,11 +109,7 @@ function targetKey(namespace: string, target: TargetReference | undefined): stri
 }
 
 /** Names the other autoscalers that act on the same target. One that only advises acts on nothing, so nobody is its rival. */
-export function findRivals(
-  world: World,
-  autoscaler: ObjectAddress,
-  spec: AutoscalerSpec,
-): Reading<readonly string[]> {
+export function findRivals(world: World, autoscaler: ObjectAddress, spec: AutoscalerSpec): Reading<readonly string[]> {
   if (spec.mode !== 'Auto') return { value: [] };
   return mapReading(world.actors, (actors) =>
     (actors.get(targetKey(autoscaler.namespace, spec.target)) ?? [])

@@ -195,11 +195,7 @@ async function recordFailure(
   error: string,
 ): Promise<{ outcome: Outcome; error: string }> {
   const { client } = tick.cluster;
-  const status: AutoscalerStatus = failRescale(decision.status, {
-    error,
-    desiredReplicas: autoscaler.status.desiredReplicas,
-    now: tick.time,
-  });
+  const status: AutoscalerStatus = failRescale(decision.status, { error, before: autoscaler.status, now: tick.time });
   const changes = diffStatus(
     { ...autoscaler, status: decision.status, wireStatus: toWireStatus(decision.status) },
     status,

@@ -5,8 +5,7 @@ import { planSeed, type Seed } from '../deployment/parallelism.ts';
 import { ControlPlaneError, describeError, TerminalError } from '../errors.ts';
 import { isConflict } from '../kubernetes/errors.ts';
 import { type FlinkApplication, patchScaleBasis } from '../kubernetes/flink-application.ts';
-import type { FlinkAutoscaler } from '../kubernetes/flink-autoscaler.ts';
-import { FLINK_APPLICATIONS, keyOf } from '../kubernetes/paths.ts';
+import { FLINK_APPLICATIONS, keyOf, type ObjectAddress } from '../kubernetes/paths.ts';
 import { patchScale, readScale, type ScaleTarget } from '../kubernetes/scale.ts';
 import type { AutoscalerSpec, Reading, ScaleBasis } from '../scaling/types.ts';
 import type { World } from './observe.ts';
@@ -23,7 +22,7 @@ export interface Target extends ScaleTarget {
 export interface FindTargetInput {
   readonly cluster: Cluster;
   readonly world: World;
-  readonly autoscaler: FlinkAutoscaler;
+  readonly autoscaler: ObjectAddress;
   readonly spec: AutoscalerSpec;
   /** Whether a FlinkApplication's size may be written; otherwise it is only reckoned with. */
   readonly maySeed: boolean;

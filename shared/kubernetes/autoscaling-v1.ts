@@ -55,8 +55,13 @@ export function toV2Spec({ metadata, spec }: V1Autoscaler): Record<string, unkno
   return {
     ...rest,
     ...(metrics.length > 0 && { metrics }),
-    ...(behavior !== undefined && { behavior: toV2Behavior(behavior) }),
+    ...(isWritten(behavior) && { behavior: toV2Behavior(behavior) }),
   };
+}
+
+/** The API server takes an annotation without any rule for none. */
+function isWritten(behavior: unknown): boolean {
+  return typeof behavior === 'object' && behavior !== null && Object.values(behavior).some((rules) => rules !== null);
 }
 
 function toV2Metric(metric: z.output<typeof AnnotatedMetric>): object {

@@ -12,7 +12,8 @@ import type {
   UtilizationTarget,
   ValueTarget,
 } from '../scaling/types.ts';
-import { parseQuantity } from '../units.ts';
+import { parseQuantity, parseQuantityNumber } from '../units.ts';
+import { parseSelector } from './selectors.ts';
 
 export const Reference = z.object({
   apiVersion: z.string().default(''),
@@ -20,9 +21,11 @@ export const Reference = z.object({
   name: z.string().min(1),
 });
 
-const positiveQuantity = z
-  .union([z.string(), z.number()])
-  .transform((quantity) => parseQuantity(quantity) ?? 0n)
+/** The API server takes a number for a quantity too, and passes over the space around one. */
+const quantity = z.union([z.string().trim(), z.number()]);
+
+const positiveQuantity = quantity
+  .transform((text) => parseQuantity(text) ?? 0n)
   .refine((milli) => milli > 0n, 'must be a quantity above 0');
 
 const Policy = z.object({
@@ -35,7 +38,10 @@ const Rules = z.object({
   stabilizationWindowSeconds: z.int().min(0).max(3600).nullish(),
   selectPolicy: z.enum(['Max', 'Min', 'Disabled']).nullish(),
   policies: z.array(Policy).min(1, 'must hold at least one policy').nullish(),
-  tolerance: positiveQuantity.or(z.literal(['0', 0]).transform(() => 0n)).nullish(),
+  tolerance: quantity
+    .transform((text) => parseQuantityNumber(text) ?? -1)
+    .refine((tolerance) => tolerance >= 0, 'must be a quantity of 0 or more')
+    .nullish(),
 });
 
 /** The fields that FlinkAutoscaler and HorizontalPodAutoscaler share; numbers are checked, defaults filled in. */
@@ -108,7 +114,7 @@ function withDefaults(rules: WireRules, defaults: ScalingRules): ScalingRules {
     ...(window !== undefined && { stabilizationWindowSeconds: window }),
     selectPolicy: rules?.selectPolicy ?? defaults.selectPolicy,
     policies: rules?.policies ?? defaults.policies,
-    ...(tolerance != null && { tolerance: Number(tolerance) / 1000 }),
+    ...(tolerance != null && { tolerance }),
   };
 }
 
@@ -120,18 +126,20 @@ const Target = z.object({
 });
 type Target = z.output<typeof Target>;
 
-const LabelSelector = z.looseObject({
-  matchLabels: z.record(z.string(), z.string()).nullish(),
-  matchExpressions: z
-    .array(
-      z.object({
-        key: z.string().min(1),
-        operator: z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']),
-        values: z.array(z.string()).nullish(),
-      }),
-    )
-    .nullish(),
-});
+const LabelSelector = z
+  .looseObject({
+    matchLabels: z.record(z.string(), z.string()).nullish(),
+    matchExpressions: z
+      .array(
+        z.object({
+          key: z.string().min(1),
+          operator: z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']),
+          values: z.array(z.string()).nullish(),
+        }),
+      )
+      .nullish(),
+  })
+  .refine((selector) => isUsable(selector), 'must be a valid label selector');
 
 const Identifier = z.object({ name: z.string().min(1), selector: LabelSelector.nullish() });
 
@@ -224,6 +232,19 @@ function valueTarget({ value }: Target): ValueTarget | undefined {
 function readIdentifier({ name, selector }: z.output<typeof Identifier>): MetricIdentifier {
   return { name, ...(selector != null && { selector }), labelSelector: formatLabelSelector(selector) };
 }
+
+/** Sets must have values, existence must have none, and every key and value the form of a label. */
+function isUsable(selector: { matchExpressions?: readonly WireExpression[] | null | undefined }): boolean {
+  const expressions = selector.matchExpressions ?? [];
+  const areValuesGiven = expressions.every(({ operator, values }) => {
+    const isSet = operator === 'In' || operator === 'NotIn';
+    return isSet === (values ?? []).length > 0;
+  });
+  const text = formatLabelSelector(selector as z.output<typeof LabelSelector>);
+  return areValuesGiven && (text === '' || !('fault' in parseSelector(text)));
+}
+
+type WireExpression = { readonly operator: string; readonly values?: readonly string[] | null | undefined };
 
 const OPERATORS = { In: 'in', NotIn: 'notin', Exists: '', DoesNotExist: '!' } as const;
 

@@ -3,6 +3,7 @@
 
 import type { ContainerRequests } from '../scaling/types.ts';
 import type { Milli } from '../units.ts';
+import { podLevelRequests, type Requests } from './pod-requests.ts';
 import type { NamespacedPod } from './pods.ts';
 import { type Message, openEnvelope, readContinueToken, readEntry, readText, readTime, walk } from './protobuf.ts';
 import { parseQuantityOnce } from './quantities.ts';
@@ -55,25 +56,37 @@ function readMetadata(message: Message): Metadata {
 
 type Spec = Pick<NamespacedPod, 'containers' | 'requestsMilli'>;
 
-// PodSpec { containers = 2, initContainers = 20, resources = 40 }
+// PodSpec { containers = 2, initContainers = 20, overhead = 32, resources = 40 }
 function readSpec(message: Message): Spec {
   const ordinary: ContainerRequests[] = [];
-  const sidecars: ContainerRequests[] = [];
-  let requestsMilli: Record<string, Milli> | undefined;
+  const initContainers: { container: ContainerRequests; isSidecar: boolean }[] = [];
+  const overhead: Record<string, Milli> = {};
+  let requests: Requests | undefined;
   walk(message, (field, start, end) => {
     const part = { bytes: message.bytes, start, end };
-    if (field === 2) ordinary.push(readContainer(part).requests);
+    if (field === 2) ordinary.push(readContainer(part).container);
     if (field === 20) {
-      const { requests, restartPolicy } = readContainer(part);
-      if (restartPolicy === 'Always') sidecars.push(requests);
+      const { container, restartPolicy } = readContainer(part);
+      initContainers.push({ container, isSidecar: restartPolicy === 'Always' });
     }
-    if (field === 40) requestsMilli = readRequests(part);
+    if (field === 32) readQuantityEntry(part, overhead);
+    if (field === 40) requests = readRequests(part);
   });
+  const requestsMilli = podLevelRequests({
+    ...(requests && { requests }),
+    overhead,
+    containers: ordinary.map((container) => container.requestsMilli),
+    initContainers: initContainers.map(({ container, isSidecar }) => ({
+      requests: container.requestsMilli,
+      isSidecar,
+    })),
+  });
+  const sidecars = initContainers.filter(({ isSidecar }) => isSidecar).map(({ container }) => container);
   return { containers: [...ordinary, ...sidecars], ...(requestsMilli && { requestsMilli }) };
 }
 
 // Container { name = 1, resources = 8, restartPolicy = 24 }
-function readContainer(message: Message): { requests: ContainerRequests; restartPolicy: string } {
+function readContainer(message: Message): { container: ContainerRequests; restartPolicy: string } {
   let name = '';
   let restartPolicy = '';
   let requestsMilli: Record<string, Milli> = {};
@@ -82,20 +95,25 @@ function readContainer(message: Message): { requests: ContainerRequests; restart
     if (field === 8) requestsMilli = readRequests({ bytes: message.bytes, start, end }) ?? {};
     if (field === 24) restartPolicy = readText(message, start, end);
   });
-  return { requests: { name, requestsMilli }, restartPolicy };
+  return { container: { name, requestsMilli }, restartPolicy };
 }
 
-// ResourceRequirements { requests = 2: map of Quantity { string = 1 } }
+// ResourceRequirements { requests = 2: map of quantities }
 function readRequests(message: Message): Record<string, Milli> | undefined {
   let requests: Record<string, Milli> | undefined;
   walk(message, (field, start, end) => {
     if (field !== 2) return;
     requests ??= {};
-    const { key, valueStart, valueEnd } = readEntry(message, start, end);
-    const milli = parseQuantityOnce(readQuantity({ bytes: message.bytes, start: valueStart, end: valueEnd }));
-    if (milli !== undefined) requests[key] = milli;
+    readQuantityEntry({ bytes: message.bytes, start, end }, requests);
   });
   return requests;
+}
+
+// A map entry whose value is Quantity { string = 1 }
+function readQuantityEntry(message: Message, into: Record<string, Milli>): void {
+  const { key, valueStart, valueEnd } = readEntry(message, message.start, message.end);
+  const milli = parseQuantityOnce(readQuantity({ bytes: message.bytes, start: valueStart, end: valueEnd }));
+  if (milli !== undefined) into[key] = milli;
 }
 
 function readQuantity(message: Message): string {

@@ -7,6 +7,7 @@ import { jsonPages, type KubernetesClient, type PageReader } from './client.ts';
 import { listAll, type Namespaces } from './lists.ts';
 import { POD_METRICS, PODS } from './paths.ts';
 import { readPodList } from './pod-list.ts';
+import { podLevelRequests } from './pod-requests.ts';
 import { PROTOBUF } from './protobuf.ts';
 import { parseQuantityOnce } from './quantities.ts';
 import type { Labels } from './selectors.ts';
@@ -61,6 +62,7 @@ interface WirePod {
     containers?: WireContainer[];
     initContainers?: WireContainer[];
     resources?: { requests?: Record<string, unknown> };
+    overhead?: Record<string, unknown>;
   };
   status?: {
     phase?: string;
@@ -91,19 +93,33 @@ export function readPod(item: unknown): NamespacedPod | undefined {
     ...(ready !== undefined && {
       ready: { status: ready.status ?? 'Unknown', lastTransitionTime: parseTime(ready.lastTransitionTime) ?? 0 },
     }),
-    containers: readContainers(spec),
-    ...(spec?.resources?.requests && { requestsMilli: readQuantities(spec.resources.requests) }),
+    ...readSpec(spec),
   };
 }
 
 // Sidecars are init containers that are restarted always; other init containers have ended when the pod runs.
-function readContainers(spec: WirePod['spec']): readonly ContainerRequests[] {
-  const ordinary = spec?.containers ?? [];
-  const sidecars = spec?.initContainers?.filter((container) => container.restartPolicy === 'Always') ?? [];
-  return [...ordinary, ...sidecars].map((container) => ({
-    name: container.name ?? '',
-    requestsMilli: readQuantities(container.resources?.requests),
-  }));
+function readSpec(spec: WirePod['spec']): Pick<NamespacedPod, 'containers' | 'requestsMilli'> {
+  const ordinary = spec?.containers?.map(readContainer) ?? [];
+  const initContainers = spec?.initContainers ?? [];
+  const sidecars = initContainers.filter(isSidecar).map(readContainer);
+  const requestsMilli = podLevelRequests({
+    requests: readQuantities(spec?.resources?.requests),
+    overhead: readQuantities(spec?.overhead),
+    containers: ordinary.map((container) => container.requestsMilli),
+    initContainers: initContainers.map((container) => ({
+      requests: readQuantities(container.resources?.requests),
+      isSidecar: isSidecar(container),
+    })),
+  });
+  return { containers: [...ordinary, ...sidecars], ...(requestsMilli && { requestsMilli }) };
+}
+
+function isSidecar({ restartPolicy }: WireContainer): boolean {
+  return restartPolicy === 'Always';
+}
+
+function readContainer({ name, resources }: WireContainer): ContainerRequests {
+  return { name: name ?? '', requestsMilli: readQuantities(resources?.requests) };
 }
 
 interface WirePodMetrics {

@@ -10,7 +10,7 @@ const MAGIC = Buffer.from('k8s\0', 'latin1');
 const ENVELOPE_RAW = 2;
 
 /** The bytes are no message of the kind they must be. */
-export class ProtobufError extends Error {
+class ProtobufError extends Error {
   override readonly name = 'ProtobufError';
 }
 

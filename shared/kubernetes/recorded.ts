@@ -71,6 +71,7 @@ const AUTOSCALER: Shape = {
         scaleEvents: { each: fields('change', 'time') },
         pendingRescale: fields('from', 'to', 'time'),
         selector: 'scalar',
+        scaleBasis: fields('parallelism', 'taskSlots'),
         targets: 'scalar',
         lastDecision: fields('time', 'currentReplicas', 'desiredReplicas', 'reason', 'message'),
       },

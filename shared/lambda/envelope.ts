@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { TerminalError } from '../errors.ts';
 
 /** The event is not what this function is triggered with; trying it again cannot help. */
-export class InvalidEventError extends TerminalError {
+class InvalidEventError extends TerminalError {
   override readonly name = 'InvalidEventError';
 }
 

@@ -6,8 +6,10 @@ import { parseSelector, type Selector } from '../kubernetes/selectors.ts';
 import { samplesOf } from '../metrics/resource.ts';
 import { decide, failRescale } from '../scaling/decide.ts';
 import type {
+  AutoscalerSpec,
   AutoscalerStatus,
   Decision,
+  MetricIdentifier,
   MetricSpec,
   ObjectMetricSpec,
   Observation,
@@ -50,7 +52,7 @@ export function judgeSnapshot(value: unknown): ReplayAnswer {
   const spec = readPolicy(snapshot);
   const { generation } = snapshot.autoscaler.metadata;
   const status = readMemory(snapshot);
-  const observation = observeSnapshot(snapshot, spec.metrics);
+  const observation = observeSnapshot(snapshot, spec);
   const decision = decide({
     spec,
     observation,
@@ -64,7 +66,7 @@ export function judgeSnapshot(value: unknown): ReplayAnswer {
 }
 
 function refuse(decision: Decision, before: AutoscalerStatus, error: string, now: number): Decision {
-  const status = failRescale(decision.status, { error, desiredReplicas: before.desiredReplicas, now });
+  const status = failRescale(decision.status, { error, before, now });
   return { ...decision, rescale: false, reason: 'FailedUpdateScale', error, status };
 }
 
@@ -93,26 +95,36 @@ function describe(name: string, decision: Decision): ReplayAnswer {
 }
 
 /** Joins a snapshot's lists as a tick joins those of the API server. */
-function observeSnapshot(snapshot: Snapshot, metrics: readonly MetricSpec[]): Observation {
-  const { failures, scale } = snapshot;
-  const rivals = { value: [] };
+function observeSnapshot(snapshot: Snapshot, spec: AutoscalerSpec): Observation {
+  const { failures, scale, phase, scaleBasis } = snapshot;
+  // An autoscaler that only advises acts on nothing, so nobody is its rival.
+  const isActing = spec.mode === 'Auto';
+  const rivals = isActing ? readRivals(snapshot) : { value: [] };
   const missing = failures.scale ?? (scale == null ? 'not found' : undefined);
   if (scale == null || missing !== undefined)
     return { scale: { unreadable: missing ?? 'not found' }, rivals, pods: { value: [] }, metrics: [] };
 
   const { selector: text, replicas: statusReplicas } = scale.status;
-  const seen = { replicas: scale.spec.replicas, statusReplicas, selector: text };
   const selector = parseSelector(text);
-  if ('fault' in selector)
-    return { scale: { value: { ...seen, selectorFault: selector.fault } }, rivals, pods: { value: [] }, metrics: [] };
+  const selectorFault = 'fault' in selector ? { selectorFault: selector.fault } : {};
+  const seen = {
+    scale: { value: { replicas: scale.spec.replicas, statusReplicas, selector: text, ...selectorFault } },
+    rivals,
+    ...(phase !== undefined && { phase }),
+    ...(scaleBasis && { scaleBasis }),
+  };
+  if ('fault' in selector) return { ...seen, pods: { value: [] }, metrics: [] };
   const pods = pickPods(snapshot, selector);
   return {
-    scale: { value: seen },
-    rivals,
+    ...seen,
     pods: failures.pods === undefined ? { value: pods } : { unreadable: failures.pods },
-    metrics: metrics.map((metric) => readSamples(snapshot, selector, metric)),
-    sharers: findSharers(snapshot, pods),
+    metrics: spec.metrics.map((metric, index) => readSamples(snapshot, selector, metric, failures.metrics?.[index])),
+    sharers: isActing ? findSharers(snapshot, pods) : [],
   };
+}
+
+function readRivals({ failures, rivals }: Snapshot): Observation['rivals'] {
+  return failures.rivals === undefined ? { value: rivals } : { unreadable: failures.rivals };
 }
 
 type LabelledPod = NonNullable<ReturnType<typeof readPod>>;
@@ -129,30 +141,36 @@ function pickPods({ pods, autoscaler }: Snapshot, selector: Selector): readonly 
 function findSharers({ otherAutoscalers, autoscaler }: Snapshot, pods: readonly LabelledPod[]): readonly string[] {
   const { namespace, name } = autoscaler.metadata;
   return otherAutoscalers
-    .filter(({ metadata }) => (metadata.namespace ?? namespace) === namespace && metadata.name !== name)
+    .filter(({ metadata }) => (metadata.namespace ?? namespace) === namespace)
+    .filter(({ kind = autoscaler.kind, metadata }) => metadata.name !== name || kind !== autoscaler.kind)
     .filter(({ selector: text }) => {
       const selector = parseSelector(text);
       return 'matches' in selector && pods.some(({ labels }) => selector.matches(labels));
     })
-    .map(({ metadata }) => `autoscaler ${metadata.name}`);
+    .map(({ kind = 'autoscaler', metadata }) => `${kind} ${metadata.name}`);
 }
 
-function readSamples(snapshot: Snapshot, selector: Selector, metric: MetricSpec): Reading<readonly Sample[]> {
+function readSamples(
+  snapshot: Snapshot,
+  selector: Selector,
+  metric: MetricSpec,
+  failure: string | undefined,
+): Reading<readonly Sample[]> {
   const { failures } = snapshot;
   switch (metric.type) {
     case 'Resource':
     case 'ContainerResource': {
       const container = metric.type === 'ContainerResource' ? metric.container : undefined;
-      return known(failures.podMetrics, () => samplesOf(metric.resource, pickUsage(snapshot, selector), container));
+      return known(failure ?? failures.podMetrics, () =>
+        samplesOf(metric.resource, pickUsage(snapshot, selector), container),
+      );
     }
     case 'Pods':
-      return known(failures.customMetrics, () => pickPodValues(snapshot, selector, metric.metric.name));
+      return known(failure ?? failures.customMetrics, () => pickPodValues(snapshot, selector, metric.metric));
     case 'Object':
-      return known(failures.customMetrics, () => pickObjectValue(snapshot, metric));
+      return known(failure ?? failures.customMetrics, () => pickObjectValue(snapshot, metric));
     case 'External':
-      return known(failures.externalMetrics, () =>
-        pickExternalValues(snapshot, metric.metric.name, metric.metric.labelSelector),
-      );
+      return known(failure ?? failures.externalMetrics, () => pickExternalValues(snapshot, metric.metric));
     case 'Unsupported':
       return { unreadable: metric.message };
     default:
@@ -173,11 +191,11 @@ function pickUsage({ podMetrics, autoscaler }: Snapshot, selector: Selector) {
 }
 
 /** Values of the picked pods, and of pods that the snapshot does not hold: the API server knew them when it answered. */
-function pickPodValues(snapshot: Snapshot, selector: Selector, name: string): readonly PodSample[] {
+function pickPodValues(snapshot: Snapshot, selector: Selector, metric: MetricIdentifier): readonly PodSample[] {
   const picked = new Set(pickPods(snapshot, selector).map((pod) => pod.name));
   const known = new Set(snapshot.pods.map(({ metadata }) => metadata.name));
   return snapshot.customMetrics
-    .filter((value) => value.describedObject.kind === 'Pod' && value.name === name)
+    .filter((value) => value.describedObject.kind === 'Pod' && isAnswerTo(metric, value))
     .filter(({ describedObject }) => picked.has(describedObject.name) || !known.has(describedObject.name))
     .map(({ describedObject, value, timestamp, windowSeconds }) => ({
       pod: describedObject.name,
@@ -191,22 +209,45 @@ function pickPodValues(snapshot: Snapshot, selector: Selector, name: string): re
 const DEFAULT_WINDOW_SECONDS = 60;
 
 function pickObjectValue(
-  { customMetrics }: Snapshot,
+  { customMetrics, autoscaler }: Snapshot,
   { describedObject, metric }: ObjectMetricSpec,
 ): readonly Sample[] {
+  const { kind, apiVersion } = describedObject;
+  // A namespace is asked for by the autoscaler's own name for it, whatever the metric says.
+  const isNamespace = kind === 'Namespace' && groupOf(apiVersion) === '';
+  const name = isNamespace ? autoscaler.metadata.namespace : describedObject.name;
   const value = customMetrics.find(
     (candidate) =>
-      candidate.name === metric.name &&
-      candidate.describedObject.kind === describedObject.kind &&
-      candidate.describedObject.name === describedObject.name,
+      isAnswerTo(metric, candidate) &&
+      candidate.describedObject.kind === kind &&
+      candidate.describedObject.name === name &&
+      (candidate.describedObject.apiVersion === undefined ||
+        groupOf(candidate.describedObject.apiVersion) === groupOf(apiVersion)),
   );
   return value === undefined ? [] : [{ valueMilli: value.value, time: value.timestamp }];
 }
 
-function pickExternalValues({ externalMetrics }: Snapshot, name: string, labelSelector: string): readonly Sample[] {
-  const selector = parseSelector(labelSelector);
+/** "apps" of "apps/v1", "" of "v1" and of "/v1", as metric values write it. */
+function groupOf(apiVersion: string): string {
+  return apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '';
+}
+
+/** Metrics of one name are told apart by the selector with which they were asked for, where the value tells it. */
+function isAnswerTo(
+  { name, labelSelector }: MetricIdentifier,
+  value: { readonly name: string; readonly metricSelector?: string | undefined },
+): boolean {
+  return value.name === name && (value.metricSelector ?? labelSelector) === labelSelector;
+}
+
+/** Values that do not tell with which selector they were asked for are picked by their labels. */
+function pickExternalValues({ externalMetrics }: Snapshot, metric: MetricIdentifier): readonly Sample[] {
+  const selector = parseSelector(metric.labelSelector);
   return externalMetrics
-    .filter(({ metricName }) => metricName === name)
-    .filter(({ metricLabels }) => 'fault' in selector || selector.matches(metricLabels ?? {}))
+    .filter(({ metricName: name, metricSelector }) => isAnswerTo(metric, { name, metricSelector }))
+    .filter(
+      ({ metricSelector, metricLabels }) =>
+        metricSelector !== undefined || 'fault' in selector || selector.matches(metricLabels ?? {}),
+    )
     .map(({ value, timestamp }) => ({ valueMilli: value, time: timestamp }));
 }

@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { toV2Spec, type V1Autoscaler } from '../kubernetes/autoscaling-v1.ts';
 import { HorizontalSpec, toHorizontalPolicy } from '../kubernetes/autoscaling-v2.ts';
 import { OwnSpec, readStatus, SYNC_PERIOD_SECONDS, type WireStatus } from '../kubernetes/flink-autoscaler.ts';
+import { parseQuantityOnce } from '../kubernetes/quantities.ts';
 import type { AutoscalerSpec, AutoscalerStatus, Settings } from '../scaling/types.ts';
 import { parseQuantity } from '../units.ts';
 
@@ -41,17 +42,18 @@ const SettingsOverrides = z
   })
   .partial();
 
-const Instant = z.string().transform((text, context) => {
-  const time = Date.parse(text);
-  if (!Number.isNaN(time)) return time;
-  context.addIssue({ code: 'custom', message: 'must be an RFC 3339 time' });
-  return z.NEVER;
-});
+// JavaScript reads "1" as a time too; a snapshot that holds such a thing is a mistake.
+const Time = z.iso.datetime({ offset: true, error: 'must be an RFC 3339 time' });
+const Instant = Time.transform((text) => Date.parse(text));
+
+function show(value: unknown): string {
+  return JSON.stringify(value)?.slice(0, 100) ?? 'missing';
+}
 
 const Quantity = z.unknown().transform((quantity, context) => {
   const milli = parseQuantity(quantity);
   if (milli !== undefined) return milli;
-  context.addIssue({ code: 'custom', message: `must be a quantity, but is ${JSON.stringify(quantity)}` });
+  context.addIssue({ code: 'custom', message: `must be a quantity, but is ${show(quantity)}` });
   return z.NEVER;
 });
 
@@ -59,13 +61,21 @@ const Quantity = z.unknown().transform((quantity, context) => {
 const Quantities = z
   .record(
     z.string(),
-    z.unknown().refine((quantity) => parseQuantity(quantity) !== undefined, {
-      error: ({ input }) => `must be a quantity, but is ${JSON.stringify(input)}`,
+    z.unknown().refine((quantity) => parseQuantityOnce(quantity) !== undefined, {
+      error: ({ input }) => `must be a quantity, but is ${show(input)}`,
     }),
   )
   .nullish();
-const Container = z.looseObject({ resources: z.looseObject({ requests: Quantities }).nullish() });
-const ObjectMeta = z.looseObject({ namespace: z.string().optional(), name: z.string() });
+const Container = z.looseObject({
+  name: z.string().optional(),
+  resources: z.looseObject({ requests: Quantities }).nullish(),
+});
+const ObjectMeta = z.looseObject({
+  namespace: z.string().optional(),
+  name: z.string(),
+  labels: z.record(z.string(), z.string()).nullish(),
+  deletionTimestamp: Time.nullish(),
+});
 
 const Pod = z.looseObject({
   metadata: ObjectMeta,
@@ -76,30 +86,46 @@ const Pod = z.looseObject({
       resources: z.looseObject({ requests: Quantities }).nullish(),
     })
     .nullish(),
+  status: z
+    .looseObject({
+      phase: z.string().optional(),
+      startTime: Time.nullish(),
+      conditions: z
+        .array(z.looseObject({ type: z.string(), status: z.string(), lastTransitionTime: Time.nullish() }))
+        .nullish(),
+    })
+    .nullish(),
 });
 
 const PodMetrics = z.looseObject({
   metadata: ObjectMeta,
-  timestamp: z.string().refine((text) => !Number.isNaN(Date.parse(text)), 'must be an RFC 3339 time'),
-  containers: z.array(z.looseObject({ usage: Quantities })).nullish(),
+  timestamp: Time,
+  window: z.string().optional(),
+  containers: z.array(z.looseObject({ name: z.string().optional(), usage: Quantities })).nullish(),
 });
 
 const MetricName = z.looseObject({ metric: z.looseObject({ name: z.string() }) });
 
 const CustomMetric = z
   .looseObject({
-    describedObject: z.looseObject({ kind: z.string().default(''), name: z.string() }),
+    describedObject: z.looseObject({
+      apiVersion: z.string().optional(),
+      kind: z.string().default(''),
+      name: z.string(),
+    }),
     value: Quantity,
     timestamp: Instant,
     windowSeconds: z.number().nullish(),
     metricName: z.string().optional(),
     metric: MetricName.shape.metric.optional(),
+    metricSelector: z.string().optional(),
   })
   .transform(({ metricName, metric, ...rest }) => ({ ...rest, name: metric?.name ?? metricName ?? '' }));
 
 const ExternalMetric = z.looseObject({
   metricName: z.string(),
   metricLabels: z.record(z.string(), z.string()).nullish(),
+  metricSelector: z.string().optional(),
   value: Quantity,
   timestamp: Instant,
 });
@@ -112,8 +138,33 @@ const Failures = z
     customMetrics: z.string(),
     externalMetrics: z.string(),
     scaleWrite: z.string(),
+    rivals: z.string(),
+    /** Of single metrics, by their place in spec.metrics. */
+    metrics: z.record(z.string(), z.string()),
   })
   .partial();
+
+/** When a condition changed that does not say when. */
+const BEGINNING_OF_TIME = '1970-01-01T00:00:00Z';
+
+/** What is broken in a live object is passed over; what is broken in a file is told. Otherwise left as it is. */
+const Memory = z.looseObject({
+  currentReplicas: z.int().nullish(),
+  desiredReplicas: z.int().nullish(),
+  lastScaleTime: Time.nullish(),
+  conditions: z
+    .array(
+      z.looseObject({
+        type: z.string(),
+        status: z.enum(['True', 'False', 'Unknown']),
+        lastTransitionTime: Time.nullish().transform((time) => time ?? BEGINNING_OF_TIME),
+      }),
+    )
+    .nullish(),
+  recommendations: z.array(z.looseObject({ replicas: z.int(), from: Time, until: Time.optional() })).nullish(),
+  scaleEvents: z.array(z.looseObject({ change: z.int(), time: Time })).nullish(),
+  pendingRescale: z.looseObject({ from: z.int(), to: z.int(), time: Time }).nullish(),
+});
 
 const Autoscaler = z.looseObject({
   apiVersion: z.string(),
@@ -124,8 +175,8 @@ const Autoscaler = z.looseObject({
     generation: z.int().optional(),
     annotations: z.record(z.string(), z.string()).optional(),
   }),
-  spec: z.unknown(),
-  status: z.record(z.string(), z.unknown()).nullish(),
+  spec: z.looseObject({}),
+  status: Memory.nullish(),
 });
 
 const Scale = z.looseObject({
@@ -144,7 +195,15 @@ export const Snapshot = z.object({
   podMetrics: z.array(PodMetrics).default([]),
   customMetrics: z.array(CustomMetric).default([]),
   externalMetrics: z.array(ExternalMetric).default([]),
-  otherAutoscalers: z.array(z.looseObject({ metadata: ObjectMeta, selector: z.string().default('') })).default([]),
+  otherAutoscalers: z
+    .array(z.looseObject({ kind: z.string().optional(), metadata: ObjectMeta, selector: z.string().default('') }))
+    .default([]),
+  /** Other autoscalers that act on the same target, as "HorizontalPodAutoscaler orders". */
+  rivals: z.array(z.string()).default([]),
+  /** Where a FlinkApplication stands in its deployment. */
+  phase: z.string().optional(),
+  /** What a FlinkApplication's size follows from. */
+  scaleBasis: z.object({ parallelism: z.int(), taskSlots: z.int() }).optional(),
   failures: Failures.prefault({}),
 });
 export type Snapshot = z.output<typeof Snapshot>;

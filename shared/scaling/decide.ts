@@ -83,18 +83,21 @@ export function decideInvalid({ status, generation, fault, now }: InvalidInput):
 /** Takes a rescale back in status after its write failed. What became of the size is seen by the next tick. */
 export function failRescale(
   status: AutoscalerStatus,
-  failure: { readonly error: string; readonly desiredReplicas: number | undefined; readonly now: number },
+  failure: { readonly error: string; readonly before: AutoscalerStatus; readonly now: number },
 ): AutoscalerStatus {
-  const { desiredReplicas, lastDecision, ...rest } = status;
-  const message = `Headrace was unable to update the target scale: ${failure.error}`;
+  const { before, error, now } = failure;
+  const { desiredReplicas: _, lastDecision, conditions, ...rest } = status;
+  const message = `Headrace was unable to update the target scale: ${error}`;
+  const scaledToZero = before.conditions.filter(({ type }) => type === 'ScaledToZero');
+  const restored = conditions.flatMap((condition) => (condition.type === 'ScaledToZero' ? scaledToZero : [condition]));
   return {
     ...rest,
-    ...(failure.desiredReplicas !== undefined && { desiredReplicas: failure.desiredReplicas }),
+    ...(before.desiredReplicas !== undefined && { desiredReplicas: before.desiredReplicas }),
     ...(lastDecision && { lastDecision: { ...lastDecision, reason: 'FailedUpdateScale', message } }),
     conditions: setCondition(
-      status.conditions,
+      restored,
       { type: 'AbleToScale', status: 'False', reason: 'FailedUpdateScale', message },
-      failure.now,
+      now,
     ),
   };
 }
@@ -155,6 +158,8 @@ interface Obstacle {
   readonly error?: string;
   /** The Event's reason, where it is another than the condition's. */
   readonly event?: string;
+  /** What status is to say is desired; absent, it goes on saying what was last computed. */
+  readonly desiredReplicas?: number;
 }
 
 /** Asked one after the other; the first that speaks decides that nothing is scaled now. */
@@ -176,7 +181,11 @@ function findObstacle({ spec, observation, status }: DecisionInput, scale: Scale
       message: `${describeTarget(spec)} is being deployed (phase ${phase || 'New'}): its size is left alone until it runs`,
     };
   if (scale.replicas === 0 && !mayLeaveZero(spec, status))
-    return { reason: 'ScalingDisabled', message: 'scaling is disabled since the replica count of the target is zero' };
+    return {
+      reason: 'ScalingDisabled',
+      message: 'scaling is disabled since the replica count of the target is zero',
+      desiredReplicas: 0,
+    };
   return undefined;
 }
 
@@ -191,7 +200,10 @@ function hasScaledToZero({ conditions }: AutoscalerStatus): boolean {
 
 /** Only a number beside the pods can be measured while there are none. */
 function hasValueMetric({ metrics }: AutoscalerSpec): boolean {
-  return metrics.some(({ type }) => type === 'Object' || type === 'External');
+  return metrics.some((metric) => {
+    const type = metric.type === 'Unsupported' ? metric.name : metric.type;
+    return type === 'Object' || type === 'External';
+  });
 }
 
 /** Whether it is clear which pods are meant; asked only where metrics are, as the HPA does. */
@@ -281,8 +293,11 @@ function describeFailures(failures: readonly MetricFailure[], count: number): st
 
 function findLargest(proposals: readonly Proposal[]): MetricProposal | undefined {
   let largest: MetricProposal | undefined;
-  for (const proposal of proposals)
-    if ('replicas' in proposal && (largest === undefined || proposal.replicas > largest.replicas)) largest = proposal;
+  for (const proposal of proposals) {
+    if (!('replicas' in proposal)) continue;
+    // A proposal of 0 gives way to any other, even to a negative one: so it is in the HPA.
+    if (largest === undefined || largest.replicas === 0 || proposal.replicas > largest.replicas) largest = proposal;
+  }
   return largest;
 }
 
@@ -479,7 +494,7 @@ interface StandStill extends Obstacle {
 
 /** The end of every decision without a number: the size is left alone, and a condition says why. */
 function standStill(tick: DecisionInput, standing: StandStill, current?: number): Decision {
-  const { type, reason, message, error, event = reason } = standing;
+  const { type, reason, message, error, event = reason, desiredReplicas } = standing;
   const unrecommended = withoutRecommendation(tick);
   const { status, now } = unrecommended;
   return conclude(unrecommended, {
@@ -489,7 +504,11 @@ function standStill(tick: DecisionInput, standing: StandStill, current?: number)
     message,
     ...(error !== undefined && { error }),
     events: error === undefined ? [] : [{ type: 'Warning', reason: event, message: error }],
-    status: { ...status, conditions: setCondition(status.conditions, { type, status: 'False', reason, message }, now) },
+    status: {
+      ...status,
+      ...(desiredReplicas !== undefined && { desiredReplicas }),
+      conditions: setCondition(status.conditions, { type, status: 'False', reason, message }, now),
+    },
   });
 }
 

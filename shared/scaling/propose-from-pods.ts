@@ -140,8 +140,7 @@ function utilizationGauge({ resource, container, target, pods }: UtilizationInpu
 /** @returns the pod's request, or a sentence: one container without a request fails the metric, whatever state its pod is in */
 function requestOf(pod: Pod, resource: string, container: string | undefined): Milli | string {
   if (container === undefined && pod.requestsMilli !== undefined) {
-    const request = pod.requestsMilli[resource] ?? sumOfContainers(pod, resource);
-    return request ?? `missing pod-level request for ${resource} in Pod ${pod.name}`;
+    return pod.requestsMilli[resource] ?? `missing pod-level request for ${resource} in Pod ${pod.name}`;
   }
   const counted = pod.containers.filter(({ name }) => container === undefined || name === container);
   if (container !== undefined && counted.length === 0) return `container ${container} not found in Pod ${pod.name}`;
@@ -154,11 +153,7 @@ function requestOf(pod: Pod, resource: string, container: string | undefined): M
   return sum;
 }
 
-// Where the pod asks for one resource as a whole, its other resources are what those containers ask for that name them.
-function sumOfContainers(pod: Pod, resource: string): Milli | undefined {
-  const requests = pod.containers.flatMap(({ requestsMilli }) => requestsMilli[resource] ?? []);
-  return requests.length === 0 ? undefined : requests.reduce((sum, request) => sum + request, 0n);
-}
+const MAX_UTILIZATION = 2 ** 31 - 1;
 
 // Samples of pods that are not known are left out of the sums, yet count in the size of the filled map, as in the HPA.
 // Whole percents truncate: 110.4 % counts as 110 %.
@@ -178,7 +173,8 @@ function measureUtilization(
     count += 1n;
   }
   if (requestSum === 0n) return { failure: 'no metrics returned matched known pods' };
-  const averageUtilization = Number((usageSum * 100n) / requestSum);
+  // An int32, as in the HPA: where that wraps, this stops at the largest.
+  const averageUtilization = Math.min(Number((usageSum * 100n) / requestSum), MAX_UTILIZATION);
   return { ratio: averageUtilization / targetPercent, averageValueMilli: usageSum / count, averageUtilization };
 }
 

@@ -212,7 +212,7 @@ export interface Pod {
   readonly ready?: { readonly status: string; readonly lastTransitionTime: number };
   /** The containers that count towards requests: ordinary ones and restartable init containers. */
   readonly containers: readonly ContainerRequests[];
-  /** Requests of the pod as a whole; where they are set they take the place of the containers'. */
+  /** What the pod as a whole asks for, where it says so itself; it takes the place of the containers' requests. */
   readonly requestsMilli?: Readonly<Record<string, Milli>>;
 }
 

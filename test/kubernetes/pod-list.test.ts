@@ -40,7 +40,12 @@ const aPod = fc.record({
     {
       containers: fc.array(container, { maxLength: 3 }),
       initContainers: fc.array(container, { maxLength: 2 }),
-      resources: fc.record({ requests: fc.dictionary(word, fc.constantFrom('250m', '1'), { minKeys: 1, maxKeys: 2 }) }),
+      overhead: fc.dictionary(fc.constantFrom('cpu', 'memory'), fc.constantFrom('250m', '1Mi'), { maxKeys: 2 }),
+      resources: fc.record({
+        requests: fc.dictionary(fc.constantFrom('cpu', 'memory', 'other'), fc.constantFrom('250m', '1'), {
+          maxKeys: 2,
+        }),
+      }),
     },
     { requiredKeys: ['containers'] },
   ),

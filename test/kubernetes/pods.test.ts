@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
+import { podLevelRequests } from '../../shared/kubernetes/pod-requests.ts';
 import { readPod, readPodUsage } from '../../shared/kubernetes/pods.ts';
 import { parseDurationSeconds, parseQuantity } from '../../shared/units.ts';
 
@@ -133,7 +134,15 @@ describe('readPod', () => {
         name: name ?? '',
         requestsMilli: toMilli(resources?.requests),
       })),
-      requestsMilli: spec?.resources?.requests == null ? undefined : toMilli(spec.resources.requests),
+      // Its arithmetic has a test of its own (pod-requests.test.ts).
+      requestsMilli: podLevelRequests({
+        requests: toMilli(spec?.resources?.requests),
+        containers: (spec?.containers ?? []).map(({ resources }) => toMilli(resources?.requests)),
+        initContainers: (spec?.initContainers ?? []).map(({ resources, restartPolicy }) => ({
+          requests: toMilli(resources?.requests),
+          isSidecar: restartPolicy === 'Always',
+        })),
+      }),
     }) as unknown as ReturnType<typeof readPod>;
   }
 });

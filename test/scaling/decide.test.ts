@@ -739,7 +739,7 @@ describe('a write of the size that failed', () => {
   it('takes the new size back, and keeps the intent: the write may have taken effect', () => {
     const { status } = run(GROWING);
 
-    const failed = failRescale(status, { error: 'timed out', desiredReplicas: 2, now: NOW });
+    const failed = failRescale(status, { error: 'timed out', before: aStatus({ desiredReplicas: 2 }), now: NOW });
 
     expect(failed).toMatchObject({ desiredReplicas: 2, pendingRescale: { from: 2, to: 4, time: NOW } });
     expect(failed.conditions[0]).toEqual({
@@ -754,7 +754,7 @@ describe('a write of the size that failed', () => {
   it('shows no desired size where there was none before', () => {
     const { status } = run(GROWING);
 
-    expect(failRescale(status, { error: 'timed out', desiredReplicas: undefined, now: NOW })).not.toHaveProperty(
+    expect(failRescale(status, { error: 'timed out', before: aStatus(), now: NOW })).not.toHaveProperty(
       'desiredReplicas',
     );
   });

@@ -257,7 +257,7 @@ describe('a whole reconcile', () => {
         ? decision.status
         : failRescale(decision.status, {
             error: faults.updateScale,
-            desiredReplicas: before.desiredReplicas,
+            before,
             now: NOW,
           });
 

@@ -52,7 +52,7 @@ it.each(lines)('%s', (_, snapshot, expected) => {
   const status = hasFailedToWrite
     ? failRescale(decision.status, {
         error: failures.scaleWrite ?? '',
-        desiredReplicas: before.desiredReplicas,
+        before,
         now,
       })
     : decision.status;

@@ -55,7 +55,11 @@ export function aSnapshot(options: SnapshotOptions = {}): WireSnapshot {
   const { name = 'orders', seconds = 0, replicas = 2, cpuPercent = 80, spec = {}, status } = options;
   const now = new Date(SNAPSHOT_TIME + seconds * 1000).toISOString();
   const labels = { app: name };
-  const pods = Array.from({ length: replicas }, (_, index) => ({ namespace: 'flink', name: `${name}-${index}`, labels }));
+  const pods = Array.from({ length: replicas }, (_, index) => ({
+    namespace: 'flink',
+    name: `${name}-${index}`,
+    labels,
+  }));
   return {
     kind: 'Snapshot',
     name,
