@@ -1,6 +1,10 @@
 // Bundles every function into dist/<name>/index.cjs and the CLI into dist/cli/headrace.mjs.
-import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs';
-import { build } from 'esbuild';
+import { chmodSync, readdirSync, rmSync } from 'node:fs';
+
+// Installed without development packages there is nothing to build with, and nothing to build: dist/ comes with the package.
+const esbuild = await import('esbuild').catch(() => undefined);
+if (esbuild === undefined) process.exit(0);
+const { build } = esbuild;
 
 rmSync('dist', { recursive: true, force: true });
 
@@ -33,18 +37,16 @@ for (const name of functionNames)
   });
 
 // The CLI keeps its packages outside: they are runtime dependencies of the published package.
-if (existsSync('shared/cli/bin.ts')) {
-  await build({
-    entryPoints: { headrace: 'shared/cli/bin.ts' },
-    outdir: 'dist/cli',
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    packages: 'external',
-    format: 'esm',
-    platform: 'node',
-    target: 'node22',
-    banner: { js: '#!/usr/bin/env node' },
-    logLevel: 'warning',
-  });
-  chmodSync('dist/cli/headrace.mjs', 0o755);
-}
+await build({
+  entryPoints: { headrace: 'shared/cli/bin.ts' },
+  outdir: 'dist/cli',
+  outExtension: { '.js': '.mjs' },
+  bundle: true,
+  packages: 'external',
+  format: 'esm',
+  platform: 'node',
+  target: 'node22',
+  banner: { js: '#!/usr/bin/env node' },
+  logLevel: 'warning',
+});
+chmodSync('dist/cli/headrace.mjs', 0o755);

@@ -42,7 +42,7 @@ const RULES: readonly Rule[] = [
   },
   {
     of: 'shared/lambda/',
-    imports: ['shared/errors.ts', '@middy', '@aws-lambda-powertools', 'zod'],
+    imports: ['shared/lambda/', 'shared/errors.ts', '@middy', '@aws-lambda-powertools', 'zod'],
     types: ['shared/control-plane.ts', 'shared/controllers/', 'aws-lambda'],
     uses: ['promises'],
   },
@@ -96,14 +96,14 @@ const RULES: readonly Rule[] = [
     uses: ['promises', 'clock'],
   },
   {
-    // A retry waits a random while, so that clients do not come back all at once.
+    // A retry waits a random while, so that clients do not come back all at once; a budget of time is real time.
     of: 'shared/kubernetes/client.ts',
     imports: ['shared/kubernetes/', 'node:'],
-    uses: ['promises', 'randomness'],
+    uses: ['promises', 'clock', 'randomness'],
   },
   {
     of: 'shared/kubernetes/',
-    imports: ['shared/kubernetes/', 'shared/errors.ts', 'shared/units.ts', 'zod', 'node:util'],
+    imports: ['shared/kubernetes/', 'shared/errors.ts', 'shared/units.ts', 'zod', 'node:util', 'node:crypto'],
     types: KUBERNETES_TYPES,
     uses: ['promises'],
   },

@@ -1,6 +1,7 @@
 import type { DescribeClusterCommandOutput } from '@aws-sdk/client-eks';
 import * as z from 'zod';
 import { TerminalError } from '../errors.ts';
+import { SDK_LIMITS } from './limits.ts';
 
 /** Where a cluster's API server is, and which authority vouches for it. */
 export interface ClusterAddress {
@@ -24,7 +25,7 @@ const Answer = z.object({
  */
 export async function describeCluster(name: string, region: string): Promise<ClusterAddress> {
   const { EKSClient, DescribeClusterCommand } = await import('@aws-sdk/client-eks');
-  const client = new EKSClient({ region });
+  const client = new EKSClient({ region, ...SDK_LIMITS });
   let answer: DescribeClusterCommandOutput;
   try {
     answer = await client.send(new DescribeClusterCommand({ name }));

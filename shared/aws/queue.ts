@@ -1,5 +1,6 @@
 import type { SendMessageBatchCommandOutput, SQSClient } from '@aws-sdk/client-sqs';
 import { RetryableError } from '../errors.ts';
+import { SDK_LIMITS } from './limits.ts';
 
 export interface DelayedMessage {
   readonly body: string;
@@ -21,9 +22,14 @@ export function createQueue(queueUrl: string, region: string): Queue {
   let client: SQSClient | undefined;
   return {
     async send(messages) {
-      client ??= new (await import('@aws-sdk/client-sqs')).SQSClient({ region });
+      client ??= new (await import('@aws-sdk/client-sqs')).SQSClient({ region, ...SDK_LIMITS });
+      // A batch that fails is told when the others have gone out.
+      const failures: unknown[] = [];
       for (let start = 0; start < messages.length; start += BATCH_SIZE)
-        await sendBatch(client, queueUrl, messages.slice(start, start + BATCH_SIZE));
+        await sendBatch(client, queueUrl, messages.slice(start, start + BATCH_SIZE)).catch((error) =>
+          failures.push(error),
+        );
+      if (failures.length > 0) throw failures[0];
     },
   };
 }

@@ -32,7 +32,7 @@ async function run(words: readonly string[], terminal: Terminal): Promise<number
   try {
     const report = await scaleShard({ now: systemClock, log: SILENT }, cluster, namespaces, { dryRun: options.dryRun });
     terminal.out(options.output === 'json' ? renderJson(report) : renderTable(report, namespaces));
-    const hasFailed = report.autoscalers.some(({ error }) => error !== undefined);
+    const hasFailed = report.autoscalers.some(({ error, outcome }) => error !== undefined || outcome === 'conflict');
     return hasFailed ? EXIT.failed : EXIT.ok;
   } finally {
     cluster.client.close();

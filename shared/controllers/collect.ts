@@ -22,8 +22,12 @@ export interface Collector {
   read(metric: MetricSpec, scope: MetricScope): Promise<Reading<readonly Sample[]>>;
 }
 
+/** A source that hangs is given up early and asked again by the next tick: others wait for its connection. */
+const METRIC_LIMITS = { timeoutMilliseconds: 3000, maxAttempts: 1 };
+
 /** Makes the collector of one tick: what was asked is remembered until the tick ends. */
-export function createCollector(cluster: Cluster): Collector {
+export function createCollector({ client, kinds }: Cluster): Collector {
+  const cluster = { client: client.within(METRIC_LIMITS), kinds };
   const asked = new Map<string, Promise<Reading<readonly Sample[]>>>();
   const once = (question: object, ask: () => Promise<readonly Sample[]>) => {
     const key = JSON.stringify(question);
@@ -63,7 +67,11 @@ function questionOf({ metric }: { readonly metric: { readonly name: string; read
   return { metric: metric.name, metricSelector: metric.labelSelector };
 }
 
-async function askObject(cluster: Cluster, namespace: string, metric: ObjectMetricSpec): Promise<readonly Sample[]> {
+async function askObject(
+  cluster: Pick<Cluster, 'client' | 'kinds'>,
+  namespace: string,
+  metric: ObjectMetricSpec,
+): Promise<readonly Sample[]> {
   const { apiVersion, kind, name } = metric.describedObject;
   const question = { namespace, name, ...questionOf(metric) };
   if (kind === 'Namespace' && !apiVersion.includes('/'))

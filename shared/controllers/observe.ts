@@ -98,9 +98,9 @@ function createOwnerIndex(autoscalers: readonly FlinkAutoscaler[]): World['owner
       .map(({ key }) => key);
 }
 
-/** An autoscaler that is off, or only advises, is in nobody's way. */
+/** An autoscaler that is off, only advises, or cannot be read, writes to no target: it is in nobody's way. */
 export function acts({ spec }: FlinkAutoscaler): boolean {
-  return 'unreadable' in spec || spec.value.mode === 'Auto';
+  return 'value' in spec && spec.value.mode === 'Auto';
 }
 
 function targetKey(namespace: string, target: TargetReference | undefined): string {

@@ -2,7 +2,7 @@
 
 import { mapBounded } from '../concurrency.ts';
 import type { Cluster, ControlPlane, Log } from '../control-plane.ts';
-import { describeError } from '../errors.ts';
+import { describeError, RetryableError } from '../errors.ts';
 import { isConflict, isNotFound } from '../kubernetes/errors.ts';
 import { createEvent } from '../kubernetes/events.ts';
 import {
@@ -20,6 +20,7 @@ import { decide, decideInvalid, failRescale } from '../scaling/decide.ts';
 import type { AutoscalerSpec, AutoscalerStatus, Decision, DecisionEvent, Observation } from '../scaling/types.ts';
 import { type Collector, createCollector } from './collect.ts';
 import { findRivals, observe, readWorld, type World } from './observe.ts';
+import { attempt } from './reading.ts';
 import { findTarget, type Target } from './target.ts';
 
 /** What came of one autoscaler in one tick. */
@@ -61,10 +62,15 @@ export interface ScaleOptions {
 /** Autoscalers at once; as many as the client has connections. */
 const CONCURRENCY = 16;
 
+/** A tick ends within its function's 14 s, whatever hangs: what was not read by then is unknown, and what was decided is written. */
+const READ_BUDGET_MILLISECONDS = 8000;
+const TICK_BUDGET_MILLISECONDS = 12_500;
+
 /**
- * Runs one tick over the FlinkAutoscalers of some namespaces (none named: all of them).
+ * Runs one tick over the FlinkAutoscalers of some namespaces (none named: all of them). A namespace that cannot be read is
+ * told, and the others go on.
  *
- * @throws ControlPlaneError when the autoscalers cannot be listed; everything later is the affair of one autoscaler
+ * @throws ControlPlaneError when no autoscalers can be listed at all; everything later is the affair of one autoscaler
  */
 export async function scaleShard(
   plane: Pick<ControlPlane, 'now' | 'log'>,
@@ -72,14 +78,37 @@ export async function scaleShard(
   namespaces: Namespaces,
   { dryRun = false }: ScaleOptions = {},
 ): Promise<TickReport> {
-  const world = await readWorld(cluster, namespaces);
+  const reading = { ...cluster, client: cluster.client.within({ budgetMilliseconds: READ_BUDGET_MILLISECONDS }) };
+  const writing = { ...cluster, client: cluster.client.within({ budgetMilliseconds: TICK_BUDGET_MILLISECONDS }) };
+  const worlds = await readWorlds(reading, namespaces, plane.log);
   const time = await plane.now();
-  const tick: Tick = { cluster, world, collector: createCollector(cluster), time, dryRun, log: plane.log };
-  const autoscalers = await mapBounded(world.autoscalers, CONCURRENCY, (autoscaler) => scaleOrReport(tick, autoscaler));
+  const collector = createCollector(reading);
+  const tick = { reading, cluster: writing, collector, time, dryRun, log: plane.log };
+  const work = worlds.flatMap((world) => world.autoscalers.map((autoscaler) => ({ world, autoscaler })));
+  const autoscalers = await mapBounded(work, CONCURRENCY, ({ world, autoscaler }) =>
+    scaleOrReport({ ...tick, world }, autoscaler),
+  );
   return { cluster: cluster.name, time, autoscalers };
 }
 
+/** One world per namespace that is named, so that a right that is missing in one stops no other. */
+async function readWorlds(cluster: Cluster, namespaces: Namespaces, log: Log): Promise<readonly World[]> {
+  if (namespaces.length < 2) return [await readWorld(cluster, namespaces)];
+  const scopes = namespaces.map((namespace) => [namespace]);
+  const readings = await Promise.all(scopes.map((scope) => attempt(readWorld(cluster, scope))));
+  const failures = readings.flatMap((reading, index) =>
+    'unreadable' in reading ? [{ namespace: namespaces[index], error: reading.unreadable }] : [],
+  );
+  for (const failure of failures) log.error('namespace not read', { cluster: cluster.name, ...failure });
+  const [first] = failures;
+  if (first !== undefined && failures.length === readings.length)
+    throw new RetryableError(`reading the FlinkAutoscalers of ${first.namespace}: ${first.error}`);
+  return readings.flatMap((reading) => ('value' in reading ? [reading.value] : []));
+}
+
 interface Tick {
+  /** The cluster as it is read, and as it is written to: the same, with different limits of time. */
+  readonly reading: Cluster;
   readonly cluster: Cluster;
   readonly world: World;
   readonly collector: Collector;
@@ -96,7 +125,10 @@ async function scaleOrReport(tick: Tick, autoscaler: FlinkAutoscaler): Promise<A
   try {
     return { ...identity, ...(await scale(tick, autoscaler)) };
   } catch (error) {
-    if (isConflict(error)) return { ...identity, outcome: 'conflict' };
+    if (isConflict(error)) {
+      tick.log.warn('conflict', { autoscaler: keyOf(autoscaler), error: describeError(error) });
+      return { ...identity, outcome: 'conflict' };
+    }
     if (isNotFound(error)) return { ...identity, outcome: 'unchanged' };
     const message = describeError(error);
     tick.log.error('autoscaler failed', { autoscaler: keyOf(autoscaler), error: message });
@@ -107,7 +139,7 @@ async function scaleOrReport(tick: Tick, autoscaler: FlinkAutoscaler): Promise<A
 type Result = Pick<AutoscalerReport, 'spec' | 'decision' | 'outcome' | 'error'>;
 
 async function scale(tick: Tick, autoscaler: FlinkAutoscaler): Promise<Result> {
-  const { cluster, world, collector, time: now, dryRun } = tick;
+  const { reading, world, collector, time: now, dryRun } = tick;
   const { status, generation } = autoscaler;
   if ('unreadable' in autoscaler.spec) {
     const decision = decideInvalid({ status, generation, now, fault: autoscaler.spec.unreadable });
@@ -120,18 +152,29 @@ async function scale(tick: Tick, autoscaler: FlinkAutoscaler): Promise<Result> {
   }
   const rivals = findRivals(world, autoscaler, spec);
   const isAlone = 'value' in rivals && rivals.value.length === 0;
-  const maySeed = spec.mode === 'Auto' && isAlone && !dryRun;
-  const target = await findTarget({ cluster, world, autoscaler, spec, maySeed });
-  const observation = await observe({ cluster, world, collector, autoscaler, spec, rivals, target });
+  const maySeed = spec.mode === 'Auto' && isAlone;
+  const seeding = !maySeed ? 'none' : dryRun ? 'reckon' : 'write';
+  const target = await findTarget({ cluster: reading, world, autoscaler, spec, seeding });
+  const observation = await observe({ cluster: reading, world, collector, autoscaler, spec, rivals, target });
   const decision = decide({ spec, generation, observation, status, now });
   if (decision.rescale && isBeingScaled(autoscaler, now)) return { spec, decision, outcome: 'conflict' };
 
-  const recorded = await record(tick, autoscaler, decision);
+  const recorded = await record(tick, autoscaler, decision.rescale ? keepRefusal(decision, status) : decision);
   if (!decision.rescale || dryRun || 'unreadable' in target) return { spec, decision, ...recorded };
   return {
     spec,
     ...(await act(tick, { ...autoscaler, resourceVersion: recorded.resourceVersion }, target.value, decision)),
   };
+}
+
+/** While the size is refused again and again, the condition says so until it has moved: it does not flap at every try. */
+function keepRefusal(decision: Decision, before: AutoscalerStatus): Decision {
+  const refusal = before.conditions.find(({ reason }) => reason === 'FailedUpdateScale');
+  if (refusal === undefined) return decision;
+  const conditions = decision.status.conditions.map((condition) =>
+    condition.type === refusal.type ? refusal : condition,
+  );
+  return { ...decision, status: { ...decision.status, conditions } };
 }
 
 /** What a tick sees of a target that it is told not to look at. */
@@ -180,7 +223,10 @@ async function act(
   try {
     await patchScale(tick.cluster.client, target, desiredReplicas);
   } catch (error) {
-    if (isConflict(error)) return { decision, outcome: 'conflict' };
+    if (isConflict(error)) {
+      tick.log.warn('conflict', { autoscaler: keyOf(autoscaler), error: describeError(error) });
+      return { decision, outcome: 'conflict' };
+    }
     return { decision, ...(await recordFailure(tick, autoscaler, decision, describeError(error))) };
   }
   for (const event of decision.events) if (event.type === 'Normal') await announce(tick, autoscaler, event);
@@ -197,7 +243,11 @@ async function recordFailure(
   const { client } = tick.cluster;
   const status: AutoscalerStatus = failRescale(decision.status, { error, before: autoscaler.status, now: tick.time });
   const changes = diffStatus(
-    { ...autoscaler, status: decision.status, wireStatus: toWireStatus(decision.status) },
+    {
+      ...autoscaler,
+      status: decision.status,
+      wireStatus: toWireStatus(keepRefusal(decision, autoscaler.status).status),
+    },
     status,
   );
   tick.log.error('rescale failed', { autoscaler: keyOf(autoscaler), error });

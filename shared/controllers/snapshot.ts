@@ -113,7 +113,7 @@ async function lookAroundAsHeadrace(
   // Also where it only advises: whoever replays it may ask what it would do in earnest.
   const spec = { ...written, mode: 'Auto' as const };
   return {
-    target: await findTarget({ cluster, world, autoscaler: address, spec, maySeed: false }),
+    target: await findTarget({ cluster, world, autoscaler: address, spec, seeding: 'reckon' }),
     rivals: findRivals(world, address, spec),
     otherAutoscalers: world.autoscalers
       .filter((other) => other.name !== name && other.status.selector !== undefined && acts(other))

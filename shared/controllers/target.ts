@@ -24,8 +24,8 @@ export interface FindTargetInput {
   readonly world: World;
   readonly autoscaler: ObjectAddress;
   readonly spec: AutoscalerSpec;
-  /** Whether a FlinkApplication's size may be written; otherwise it is only reckoned with. */
-  readonly maySeed: boolean;
+  /** Whether a size that follows from the spec is written, only reckoned with (a rehearsal), or left to others. */
+  readonly seeding: 'write' | 'reckon' | 'none';
 }
 
 /**
@@ -44,41 +44,43 @@ export async function findTarget(input: FindTargetInput): Promise<Reading<Target
   );
 }
 
-async function findApplication({
-  cluster,
-  world,
-  autoscaler,
-  spec,
-  maySeed,
-}: FindTargetInput): Promise<Reading<Target>> {
+async function findApplication(input: FindTargetInput): Promise<Reading<Target>> {
+  const { cluster, world, autoscaler, spec, seeding } = input;
   if ('unreadable' in world.applications) return world.applications;
   const address = { namespace: autoscaler.namespace, name: spec.target.name };
   const application = world.applications.value.get(keyOf(address));
   if (application === undefined)
     return { unreadable: `flinkapplications.flink.k8s.io ${JSON.stringify(address.name)} not found` };
-  if (application.size === undefined)
+  const { size, phase, selector, numberOfTaskManagers: statusReplicas } = application;
+  if (size === undefined)
     return {
       unreadable: `spec.parallelism and spec.taskManagerConfig.taskSlots of ${keyOf(address)} must be whole numbers above 0`,
     };
 
-  const seed = planSeed(application.size, application.scaleBasis);
-  const replicas = seed === undefined || seed.kind === 'adopted' ? application.size.replicas : seed.replicas;
+  const planned = planSeed(size, application.scaleBasis);
+  // A size that stands is left as it is where nothing may be written; one that is missing has to be reckoned with.
+  const seed = seeding === 'none' && planned?.kind !== 'first' ? undefined : planned && withinBounds(planned, spec);
   const planted =
-    seed !== undefined && maySeed
+    seed !== undefined && seeding === 'write'
       ? await attemptToPlant(cluster, application, seed)
       : { value: application.resourceVersion };
-  const { phase, selector, numberOfTaskManagers: statusReplicas, size } = application;
-  const scaleBasis = { parallelism: size.parallelism, taskSlots: size.taskSlots };
+  const basis = seed === undefined ? (application.scaleBasis ?? size) : size;
   return mapReading(planted, (resourceVersion) => ({
     ...address,
     type: FLINK_APPLICATIONS,
     resourceVersion,
-    replicas: replicas ?? 0,
+    replicas: (seed === undefined || seed.kind === 'adopted' ? size.replicas : seed.replicas) ?? 0,
     statusReplicas,
     selector,
     phase,
-    scaleBasis,
+    scaleBasis: { parallelism: basis.parallelism, taskSlots: basis.taskSlots },
   }));
+}
+
+/** An edit asks for a size as metrics do: never outside the bounds. A first size is what runs already. */
+function withinBounds(seed: Seed, { minReplicas, maxReplicas }: AutoscalerSpec): Seed {
+  if (seed.kind !== 'edited') return seed;
+  return { ...seed, replicas: Math.min(Math.max(seed.replicas, minReplicas), maxReplicas) };
 }
 
 /** A size that may not be written is a target that cannot be read; one that somebody else wrote first is a conflict. */

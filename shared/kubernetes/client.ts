@@ -19,6 +19,7 @@ export interface Credentials {
     readonly cert?: string | Buffer;
     readonly key?: string | Buffer;
     readonly rejectUnauthorized?: boolean;
+    readonly servername?: string;
   };
 }
 
@@ -30,12 +31,19 @@ export interface KubernetesClientOptions {
   readonly credentials: Credentials;
   /** Connections at once, 1 or more. The API server gives one identity few seats; more only queue there. Default 16. */
   readonly maxConnections?: number;
-  /** Of one attempt, until its body is read. Default 10 s. */
-  readonly timeoutMilliseconds?: number;
-  /** Attempts at a request that is safe to repeat, 1 or more. Default 3. */
-  readonly maxAttempts?: number;
+  readonly limits?: Partial<CallLimits>;
   /** Waits between attempts; replaced in tests. */
   readonly sleep?: (milliseconds: number) => Promise<void>;
+}
+
+/** How long calls may take. */
+export interface CallLimits {
+  /** Of one attempt, from the moment it has a connection until its body is read. Default 5 s. */
+  readonly timeoutMilliseconds: number;
+  /** Attempts at a request that is safe to repeat, 1 or more. Default 3. */
+  readonly maxAttempts: number;
+  /** Of all calls made through this client from now on together, waits and repetitions included. Default: no end. */
+  readonly budgetMilliseconds: number;
 }
 
 export interface ListQuery {
@@ -78,6 +86,8 @@ export interface KubernetesClient {
   patch(path: string, body: object): Promise<unknown>;
   /** Never repeated by itself: a second POST would be a second object. */
   create(path: string, body: object): Promise<unknown>;
+  /** The same client, with other limits for the calls made through it. */
+  within(limits: Partial<CallLimits>): KubernetesClient;
   readonly traffic: Traffic;
   close(): void;
 }
@@ -86,10 +96,24 @@ const FIELD_MANAGER = 'headrace';
 const DEFAULT_PAGE_SIZE = 500;
 /** A list of 10,000 pods is 20 pages; a server that never ends a list must not hold a tick for ever. */
 const MAX_PAGES = 1000;
-const MAX_RETRY_WAIT_MILLISECONDS = 3000;
+/** What the API server may ask to wait; longer is a refusal. */
+const MAX_RETRY_WAIT_MILLISECONDS = 30_000;
+/** Of one page, unpacked: 500 objects, custom resources of 100 kB each included. */
+const MAX_BODY_BYTES = 64 * 2 ** 20;
+const DEFAULT_LIMITS: Limits = { timeoutMilliseconds: 5000, maxAttempts: 3, deadline: Number.POSITIVE_INFINITY };
 const FIRST_RETRY_WAIT_MILLISECONDS = 200;
 /** Of an error's body that reaches a message or a condition. */
 const MAX_ERROR_TEXT = 500;
+
+interface Limits extends Pick<CallLimits, 'timeoutMilliseconds' | 'maxAttempts'> {
+  /** No call, wait or attempt lasts past this instant (performance.now()). */
+  readonly deadline: number;
+}
+
+function tighten(limits: Limits, { budgetMilliseconds, ...others }: Partial<CallLimits>): Limits {
+  const deadline = budgetMilliseconds === undefined ? limits.deadline : performance.now() + budgetMilliseconds;
+  return { ...limits, ...others, deadline: Math.min(limits.deadline, deadline) };
+}
 
 const JSON_TYPE = 'application/json';
 
@@ -108,34 +132,38 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
   const endpoint = new URL(options.endpoint);
   // A proxy in front of several clusters has a path for each.
   const basePath = endpoint.pathname.replace(/\/$/, '');
-  const { maxConnections = 16, timeoutMilliseconds = 10_000, maxAttempts = 3, sleep = wait, credentials } = options;
+  const { maxConnections = 16, sleep = wait, credentials } = options;
   const traffic: Traffic = { requests: 0, questions: 0, writes: 0, bytes: 0, retries: 0 };
   const agent = createAgent(endpoint, options, maxConnections);
   const transport = endpoint.protocol === 'https:' ? https : http;
 
-  async function send<T>(request: Request<T>): Promise<T> {
+  async function send<T>(request: Request<T>, limits: Limits): Promise<T> {
     let hasRenewed = false;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await attemptOnce(request);
+        return await attemptOnce(request, limits);
       } catch (error) {
         if (!(error instanceof KubernetesError)) throw error;
         if (error.code === 401 && !hasRenewed) {
           hasRenewed = true;
           credentials.renew();
-        } else if (attempt >= maxAttempts || !isWorthRepeating(request, error)) throw error;
-        else await sleep(retryWait(attempt, error));
+        } else {
+          const pause = retryWait(attempt, error);
+          const isInTime = pause <= MAX_RETRY_WAIT_MILLISECONDS && performance.now() + pause < limits.deadline;
+          if (attempt >= limits.maxAttempts || !isWorthRepeating(request, error) || !isInTime) throw error;
+          await sleep(pause);
+        }
         traffic.retries += 1;
       }
     }
   }
 
-  async function attemptOnce<T>(request: Request<T>): Promise<T> {
+  async function attemptOnce<T>(request: Request<T>, limits: Limits): Promise<T> {
     const { verb, path } = request;
     const headers = await credentials.headers();
     traffic.requests += 1;
     if (verb !== 'GET') traffic.writes += 1;
-    const answer = await exchange(request, headers);
+    const answer = await exchange(request, headers, limits);
     traffic.bytes += answer.body.length;
     const body = unpack(request, answer);
     if (answer.code < 200 || answer.code > 299) throw refusal(request, answer, body);
@@ -146,10 +174,8 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
     }
   }
 
-  function exchange(
-    { verb, path, accept, body, contentType }: Request<unknown>,
-    headers: Record<string, string>,
-  ): Promise<Answer> {
+  function exchange(request: Request<unknown>, headers: Record<string, string>, limits: Limits): Promise<Answer> {
+    const { verb, path, accept, body, contentType } = request;
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const fail = (cause: Error) =>
       reject(new KubernetesError(`no answer: ${cause.message}`, { verb, path }, { cause }));
@@ -164,15 +190,17 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
         ...(body !== undefined && { 'content-type': contentType, 'content-length': Buffer.byteLength(body) }),
       },
     });
-    const timer = setTimeout(
-      () => call.destroy(new Error(`timed out after ${timeoutMilliseconds} ms`)),
-      timeoutMilliseconds,
-    );
+    const stop = limitTime(call, limits);
     call.on('error', fail);
-    call.on('close', () => clearTimeout(timer));
+    call.on('close', stop);
     call.on('response', (response) => {
       const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      let size = 0;
+      response.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        size += chunk.length;
+        if (size > MAX_BODY_BYTES) call.destroy(new Error(`the answer is larger than ${MAX_BODY_BYTES} bytes`));
+      });
       response.on('error', fail);
       response.on('end', () =>
         resolve({ code: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }),
@@ -182,12 +210,14 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
     return promise;
   }
 
-  async function listPages<T>(path: string, query: ListQuery, { accept, read }: PageReader<T>): Promise<T[]> {
+  async function listPages<T>(list: ListCall<T>, limits: Limits): Promise<T[]> {
+    const { path, query, reader } = list;
+    const { accept, read } = reader;
     const found: T[] = [];
     let continueToken: string | undefined;
     for (let page = 0; page < MAX_PAGES; page += 1) {
       const question = withQuery(path, query, continueToken);
-      const answer = await send({ verb: 'GET', path: question, isRepeatable: true, accept, read });
+      const answer = await send({ verb: 'GET', path: question, isRepeatable: true, accept, read }, limits);
       for (const item of answer.items) found.push(item);
       if (answer.continueToken === undefined) return found;
       continueToken = answer.continueToken;
@@ -195,46 +225,60 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
     throw new KubernetesError(`the list has more than ${MAX_PAGES} pages`, { verb: 'GET', path });
   }
 
-  return {
+  const limitedTo = (limits: Limits): KubernetesClient => ({
     traffic,
+    within: (others) => limitedTo(tighten(limits, others)),
     get(path) {
       traffic.questions += 1;
-      return send({ verb: 'GET', path, isRepeatable: true, accept: JSON_TYPE, read: parseJson });
+      return send({ verb: 'GET', path, isRepeatable: true, accept: JSON_TYPE, read: parseJson }, limits);
     },
     async list(path, query, reader) {
       traffic.questions += 1;
+      const list = { path, query, reader };
       try {
-        return await listPages(path, query, reader);
+        return await listPages(list, limits);
       } catch (error) {
         if (!isExpired(error)) throw error;
-        return listPages(path, query, reader);
+        return listPages(list, limits);
       }
     },
-    patch(path, body) {
-      return send({
-        verb: 'PATCH',
-        path: `${path}?fieldManager=${FIELD_MANAGER}`,
-        body: JSON.stringify(body),
-        contentType: 'application/merge-patch+json',
-        isRepeatable: false,
-        accept: JSON_TYPE,
-        read: parseJson,
-      });
-    },
-    create(path, body) {
-      return send({
-        verb: 'POST',
-        path: `${path}?fieldManager=${FIELD_MANAGER}`,
-        body: JSON.stringify(body),
-        contentType: 'application/json',
-        isRepeatable: false,
-        accept: JSON_TYPE,
-        read: parseJson,
-      });
-    },
-    close() {
-      agent.destroy();
-    },
+    patch: (path, body) => send(writeOf('PATCH', path, body), limits),
+    create: (path, body) => send(writeOf('POST', path, body), limits),
+    close: () => agent.destroy(),
+  });
+  return limitedTo(tighten(DEFAULT_LIMITS, options.limits ?? {}));
+}
+
+interface ListCall<T> {
+  readonly path: string;
+  readonly query: ListQuery;
+  readonly reader: PageReader<T>;
+}
+
+function writeOf(verb: 'PATCH' | 'POST', path: string, body: object): Request<unknown> {
+  return {
+    verb,
+    path: `${path}?fieldManager=${FIELD_MANAGER}`,
+    body: JSON.stringify(body),
+    contentType: verb === 'PATCH' ? 'application/merge-patch+json' : JSON_TYPE,
+    isRepeatable: false,
+    accept: JSON_TYPE,
+    read: parseJson,
+  };
+}
+
+/** Ends a call that takes too long. Waiting for a free connection counts towards the deadline alone. @returns what stops the timers */
+function limitTime(call: http.ClientRequest, { timeoutMilliseconds, deadline }: Limits): () => void {
+  const end = (message: string) => () => call.destroy(new Error(message));
+  const rest = deadline - performance.now();
+  const last = Number.isFinite(rest) ? setTimeout(end('there was no time left for it'), Math.max(0, rest)) : undefined;
+  let timer: NodeJS.Timeout | undefined;
+  call.on('socket', () => {
+    timer = setTimeout(end(`timed out after ${timeoutMilliseconds} ms`), timeoutMilliseconds);
+  });
+  return () => {
+    clearTimeout(last);
+    clearTimeout(timer);
   };
 }
 
@@ -274,15 +318,15 @@ function isWorthRepeating(request: Request<unknown>, { code }: KubernetesError):
 function retryWait(attempt: number, error: KubernetesError): number {
   const { retryAfterSeconds } = error.details;
   const backoff = FIRST_RETRY_WAIT_MILLISECONDS * 2 ** (attempt - 1) * (0.5 + Math.random() / 2);
-  return Math.min(retryAfterSeconds === undefined ? backoff : retryAfterSeconds * 1000, MAX_RETRY_WAIT_MILLISECONDS);
+  return Math.max(backoff, (retryAfterSeconds ?? 0) * 1000);
 }
 
 function unpack({ verb, path }: Request<unknown>, { headers, body }: Answer): Buffer {
   if (headers['content-encoding'] !== 'gzip') return body;
   try {
-    return gunzipSync(body);
+    return gunzipSync(body, { maxOutputLength: MAX_BODY_BYTES });
   } catch (cause) {
-    throw new KubernetesError('the answer is not gzip', { verb, path }, { cause });
+    throw new KubernetesError('the answer cannot be unpacked', { verb, path }, { cause });
   }
 }
 

@@ -1,5 +1,6 @@
 // Events on a FlinkAutoscaler: what `kubectl describe fas` shows.
 
+import { createHash } from 'node:crypto';
 import { formatTime } from '../units.ts';
 import type { KubernetesClient } from './client.ts';
 import { collectionPath, EVENTS, FLINK_AUTOSCALERS } from './paths.ts';
@@ -19,7 +20,7 @@ const MAX_NAME = 180;
 /** The API server refuses longer messages. */
 const MAX_MESSAGE = 1024;
 
-/** Records one Event. Its name follows from object, reason and time: the same event sent twice is one event. */
+/** Records one Event. Its name follows from what it says and when: the same event sent twice is one event. */
 export async function createEvent(
   client: KubernetesClient,
   { autoscaler, type, reason, message, time }: EventInput,
@@ -28,7 +29,10 @@ export async function createEvent(
   await client.create(collectionPath(EVENTS, namespace), {
     apiVersion: 'v1',
     kind: 'Event',
-    metadata: { namespace, name: `${name.slice(0, MAX_NAME)}.${reason.toLowerCase()}.${time.toString(16)}` },
+    metadata: {
+      namespace,
+      name: `${name.slice(0, MAX_NAME)}.${reason.toLowerCase()}.${time.toString(16)}${digest(message)}`,
+    },
     involvedObject: { apiVersion: FLINK_AUTOSCALERS.apiVersion, kind: 'FlinkAutoscaler', namespace, name, uid },
     type,
     reason,
@@ -40,4 +44,8 @@ export async function createEvent(
     lastTimestamp: formatTime(time),
     count: 1,
   });
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 8);
 }

@@ -41,6 +41,11 @@ export async function readKubeconfig({ kubeconfig, context }: KubeconfigSelectio
       `the kubeconfig has no cluster for context ${JSON.stringify(config.getCurrentContext())}: choose one with --context`,
     );
 
+  if (cluster.proxyUrl !== undefined && cluster.proxyUrl !== null)
+    throw new TerminalError(
+      `the kubeconfig has a proxy-url for cluster ${cluster.name}: headrace connects directly, so choose a context without one`,
+    );
+
   const options = await askUser(config);
   return {
     name: cluster.name,
@@ -93,12 +98,13 @@ async function askUser(config: KubeConfig): Promise<https.RequestOptions> {
 function kubeconfigCredentials(config: KubeConfig, first: https.RequestOptions): Credentials {
   let headers: Promise<Record<string, string>> | undefined = Promise.resolve(readHeaders(first));
   let askedAt = Date.now();
-  const { cert, key, rejectUnauthorized } = first;
+  const { cert, key, rejectUnauthorized, servername } = first;
   return {
     tls: {
       ...(cert !== undefined && { cert: cert as string | Buffer }),
       ...(key !== undefined && { key: key as string | Buffer }),
       ...(rejectUnauthorized !== undefined && { rejectUnauthorized }),
+      ...(servername !== undefined && { servername }),
     },
     async headers() {
       if (headers === undefined || Date.now() - askedAt >= HEADERS_LIFETIME_MILLISECONDS) {
@@ -113,8 +119,8 @@ function kubeconfigCredentials(config: KubeConfig, first: https.RequestOptions):
   };
 }
 
+/** Who we are, and who we act as (`as:` becomes Impersonate-User). */
 function readHeaders({ headers, auth }: https.RequestOptions): Record<string, string> {
-  const basic = typeof auth === 'string' ? { authorization: `Basic ${Buffer.from(auth).toString('base64')}` } : {};
-  const authorization = (headers as Record<string, string> | undefined)?.Authorization;
-  return authorization === undefined ? basic : { authorization };
+  const basic = typeof auth === 'string' ? { Authorization: `Basic ${Buffer.from(auth).toString('base64')}` } : {};
+  return { ...basic, ...(headers as Record<string, string> | undefined) };
 }

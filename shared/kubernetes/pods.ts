@@ -47,6 +47,9 @@ export function listPods(
   return listAll(client, PODS, namespaces, POD_PAGES, { labelSelector });
 }
 
+/** Over how long a sample was measured whose server does not say so: longer than any would be a sample lost, shorter one too many. */
+const DEFAULT_WINDOW_SECONDS = 60;
+
 /** Lists the usage of the pods that a label selector picks. */
 export function listPodUsage(
   client: KubernetesClient,
@@ -139,7 +142,7 @@ export function readPodUsage(item: unknown): PodUsage | undefined {
     name: metadata.name,
     labels: metadata.labels ?? {},
     time,
-    windowSeconds: parseDurationSeconds(window ?? '') ?? 0,
+    windowSeconds: parseDurationSeconds(window ?? '') ?? DEFAULT_WINDOW_SECONDS,
     containers: containers?.map(({ name, usage }) => ({ name: name ?? '', usageMilli: readQuantities(usage) })) ?? [],
   };
 }

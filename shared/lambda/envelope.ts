@@ -3,7 +3,10 @@
 import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
 import * as z from 'zod';
-import { TerminalError } from '../errors.ts';
+import { describeError, TerminalError } from '../errors.ts';
+import { createLambdaLog } from './log.ts';
+
+const log = createLambdaLog();
 
 /** The event is not what this function is triggered with; trying it again cannot help. */
 class InvalidEventError extends TerminalError {
@@ -15,7 +18,15 @@ export function createHandler<Schema extends z.ZodType>(
   schema: Schema,
   run: (event: z.output<Schema>) => Promise<void>,
 ) {
-  return middy(async (event: unknown, _context: Context): Promise<void> => run(parse(schema, event, 'the event')));
+  return middy(async (event: unknown, _context: Context): Promise<void> => {
+    try {
+      await run(parse(schema, event, 'the event'));
+    } catch (error) {
+      // Lambda's own line has the outermost message alone; the cause is what helps.
+      log.error('invocation failed', { error: describeError(error) });
+      throw error;
+    }
+  });
 }
 
 function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.output<Schema> {

@@ -12,5 +12,11 @@ export function emitTick({ autoscalers }: TickReport, durationMilliseconds: numb
   metrics.addMetric('Rescales', MetricUnit.Count, count('rescaled'));
   metrics.addMetric('Conflicts', MetricUnit.Count, count('conflict'));
   metrics.addMetric('Failures', MetricUnit.Count, count('failed'));
+  const unjudged = autoscalers.filter(({ error }) => error !== undefined).length;
+  metrics.addMetric(
+    'Unjudged',
+    MetricUnit.Percent,
+    autoscalers.length === 0 ? 0 : (100 * unjudged) / autoscalers.length,
+  );
   metrics.publishStoredMetrics();
 }

@@ -525,9 +525,11 @@ function withoutRecommendation(tick: DecisionInput): DecisionInput {
 function conclude({ now }: { readonly now: number }, decision: Decision): Decision {
   const { lastDecision } = decision.status;
   const { currentReplicas = 0, desiredReplicas = currentReplicas, reason, message } = decision;
-  const isSame = lastDecision?.reason === reason && lastDecision.desiredReplicas === desiredReplicas;
-  // The tick after a rescale finds nothing to do: what was done, and why, stays on record.
-  const isRestAfterRescale = lastDecision?.reason === 'SuccessfulRescale' && reason === 'ReadyForNewScale';
+  const isSameError = decision.error === undefined || lastDecision?.message === message;
+  const isSame = lastDecision?.reason === reason && lastDecision.desiredReplicas === desiredReplicas && isSameError;
+  // The tick after a rescale finds nothing to do: what was done, and why, stays on record, if it was done.
+  const hasMoved = lastDecision?.reason === 'SuccessfulRescale' && lastDecision.desiredReplicas === currentReplicas;
+  const isRestAfterRescale = hasMoved && reason === 'ReadyForNewScale';
   if (!decision.rescale && (isSame || isRestAfterRescale)) return decision;
   return {
     ...decision,

@@ -74,11 +74,12 @@ function proposeFromUsage(input: PodProposalInput, pods: readonly Pod[], samples
   if ('failure' in filled) return failure(metric, filled.failure);
 
   const assumption = describeFill(groups.missing.size, isGrowingPastUnready ? groups.unready.size : 0, seen.ratio);
-  if (isWithin(tolerance, filled.ratio)) return stay(`${describeTolerance(tolerance)} ${assumption}`);
-  if (isReversed(seen.ratio, filled.ratio)) return stay(`no clear direction ${assumption}`);
+  if (isWithin(tolerance, filled.ratio))
+    return stay(`${gauge.fraction(filled)} is ${describeTolerance(tolerance)} ${assumption}`);
+  if (isReversed(seen.ratio, filled.ratio)) return stay(`no clear direction: ${gauge.fraction(filled)} ${assumption}`);
   const replicas = toReplicas(filled.ratio * usage.size);
   if ((filled.ratio < 1 && replicas > current) || (filled.ratio > 1 && replicas < current))
-    return stay(`no clear direction ${assumption}`);
+    return stay(`no clear direction: ceil(${usage.size} × ${gauge.fraction(filled)}) = ${replicas} ${assumption}`);
   return answer(replicas, `ceil(${usage.size} × ${gauge.fraction(filled)}) = ${replicas} ${assumption}`);
 }
 

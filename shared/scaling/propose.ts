@@ -24,12 +24,19 @@ export function propose(input: ProposalInput): Proposal {
   }
 }
 
-function withoutStale({ samples, settings, now }: ProposalInput): Reading<readonly Sample[]> {
+/**
+ * Leaves out pods' samples that are too old: such a pod counts as one without a sample. A number that is a sum has no such
+ * way out: without one of its series it would be too small, so a stale one makes all of it unknown.
+ */
+function withoutStale({ metric, samples, settings, now }: ProposalInput): Reading<readonly Sample[]> {
   const { maxSampleAgeSeconds } = settings;
   if (maxSampleAgeSeconds === undefined || 'unreadable' in samples) return samples;
   const fresh = samples.value.filter(({ time }) => time >= now - maxSampleAgeSeconds * 1000);
-  if (fresh.length > 0 || samples.value.length === 0) return { value: fresh };
+  const staleCount = samples.value.length - fresh.length;
+  const isSum = metric.type === 'Object' || metric.type === 'External';
+  const isUsable = staleCount === 0 || (fresh.length > 0 && !isSum);
+  if (isUsable) return { value: fresh };
   return {
-    unreadable: `all ${samples.value.length} samples are older than ${maxSampleAgeSeconds} s (maxSampleAgeSeconds)`,
+    unreadable: `${staleCount} of ${samples.value.length} samples are older than ${maxSampleAgeSeconds} s (maxSampleAgeSeconds)`,
   };
 }

@@ -134,7 +134,7 @@ describe('headrace convert', () => {
       items: [anHpa(), { apiVersion: 'v1', kind: 'Secret', metadata: { name: 's' } }],
     };
     const typed = { apiVersion, kind: `${kind}List`, items: [bare] };
-    const anchored = V2.replace('metadata: {', 'metadata: &m {').replace('orders }\n  min', 'orders }\n  min');
+    const anchored = V2.replace('metadata: {', 'metadata: &name {');
 
     const { status, objects, error } = await convert(
       [JSON.stringify(list), JSON.stringify(typed), '', '# nothing', anchored].join('\n---\n'),

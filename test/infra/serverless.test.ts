@@ -247,7 +247,7 @@ describe('the VPC', () => {
 });
 
 describe('the alarms', () => {
-  const alarms = ['NoTickAlarm', 'DeadLettersAlarm', 'ScaleCheckErrorsAlarm'];
+  const alarms = ['NoTickAlarm', 'DeadLettersAlarm', 'ScaleCheckErrorsAlarm', 'UnjudgedAlarm'];
 
   it('ring when no tick was completed for 5 minutes', () => {
     expect(properties(withMinimal, 'NoTickAlarm')).toMatchObject({

@@ -281,7 +281,7 @@ describe('a read that failed', () => {
   });
 
   it('is asked as often as the options say', async () => {
-    const { client, server } = await aClient([answering(503, 'service unavailable')], { maxAttempts: 1 });
+    const { client, server } = await aClient([answering(503, 'service unavailable')], { limits: { maxAttempts: 1 } });
 
     await failureOf(client.get('/x'));
 
@@ -308,12 +308,29 @@ describe('a read that failed', () => {
     expect(waits).toEqual([1000]);
   });
 
-  it('never waits longer than three seconds', async () => {
-    const { client, waits } = await aClient([answering(503, 'away', { 'retry-after': '120' }), OK]);
+  it('waits as long as the server asks, up to half a minute, and gives up where it asks for more', async () => {
+    const { client, waits } = await aClient([answering(503, 'away', { 'retry-after': '30' }), OK]);
+    const { client: other } = await aClient([answering(503, 'away', { 'retry-after': '31' }), OK]);
 
     await client.get('/x');
 
-    expect(waits).toEqual([3000]);
+    expect(waits).toEqual([30_000]);
+    expect((await failureOf(other.get('/x'))).code).toBe(503);
+  });
+
+  it('gives up at once where the wait would outlast the budget', async () => {
+    const { client, waits } = await aClient([answering(503, 'away', { 'retry-after': '5' }), OK]);
+
+    expect((await failureOf(client.within({ budgetMilliseconds: 4000 }).get('/x'))).code).toBe(503);
+    expect(waits).toEqual([]);
+  });
+
+  it('ends with the budget of its client, whatever hangs', async () => {
+    const { client } = await aClient([() => {}]);
+
+    const error = await failureOf(client.within({ budgetMilliseconds: 50, maxAttempts: 1 }).get('/x'));
+
+    expect(error.message).toBe('GET /x: no answer: there was no time left for it');
   });
 
   it('waits as it would anyway where the server names a date', async () => {
@@ -362,7 +379,7 @@ describe('a write that failed', () => {
 
 describe('an answer that does not come', () => {
   it('ends with the time-out', async () => {
-    const { client, server } = await aClient([() => {}], { timeoutMilliseconds: 30 });
+    const { client, server } = await aClient([() => {}], { limits: { timeoutMilliseconds: 30 } });
 
     const error = await failureOf(client.patch('/x', {}));
 
@@ -371,7 +388,7 @@ describe('an answer that does not come', () => {
   });
 
   it('is waited for again where it is safe', async () => {
-    const { client } = await aClient([() => {}, OK], { timeoutMilliseconds: 30 });
+    const { client } = await aClient([() => {}, OK], { limits: { timeoutMilliseconds: 30 } });
 
     expect(await client.get('/x')).toEqual({ ok: true });
   });
@@ -381,7 +398,7 @@ describe('an answer that does not come', () => {
       response.writeHead(200, { 'content-length': '100' });
       response.write('{"items":');
     };
-    const { client } = await aClient([stalling], { timeoutMilliseconds: 30 });
+    const { client } = await aClient([stalling], { limits: { timeoutMilliseconds: 30 } });
 
     expect((await failureOf(client.patch('/x', {}))).message).toContain('timed out after 30 ms');
   });
@@ -398,21 +415,23 @@ describe('an answer that does not come', () => {
   });
 
   it('is an error when nobody listens', async () => {
-    const { client } = await aClient([OK], { endpoint: 'http://127.0.0.1:1', maxAttempts: 1 });
+    const { client } = await aClient([OK], { endpoint: 'http://127.0.0.1:1', limits: { maxAttempts: 1 } });
 
     expect((await failureOf(client.get('/x'))).message).toContain('GET /x: no answer: connect ECONNREFUSED');
   });
 
   it('is an error when it is not JSON', async () => {
-    const { client } = await aClient([answering(200, '<html>login</html>')], { maxAttempts: 1 });
+    const { client } = await aClient([answering(200, '<html>login</html>')], { limits: { maxAttempts: 1 } });
 
     expect((await failureOf(client.get('/x'))).message).toBe('GET /x: the answer is not JSON');
   });
 
   it('is an error when it is not the gzip that it says', async () => {
-    const { client } = await aClient([answering(200, '{}', { 'content-encoding': 'gzip' })], { maxAttempts: 1 });
+    const { client } = await aClient([answering(200, '{}', { 'content-encoding': 'gzip' })], {
+      limits: { maxAttempts: 1 },
+    });
 
-    expect((await failureOf(client.get('/x'))).message).toBe('GET /x: the answer is not gzip');
+    expect((await failureOf(client.get('/x'))).message).toBe('GET /x: the answer cannot be unpacked');
   });
 });
 

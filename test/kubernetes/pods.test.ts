@@ -190,7 +190,7 @@ describe('readPodUsage', () => {
       name: metadata.name,
       labels: metadata.labels ?? {},
       time: Date.parse(timestamp),
-      windowSeconds: parseDurationSeconds(window ?? '') ?? 0,
+      windowSeconds: parseDurationSeconds(window ?? '') ?? 60,
       containers: (containers ?? []).map(({ name, usage }) => ({ name: name ?? '', usageMilli: toMilli(usage) })),
     };
   }

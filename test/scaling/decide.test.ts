@@ -163,7 +163,7 @@ const cannotCompute: Row[] = [
   {
     name: 'stale samples',
     observation: { metrics: [{ value: someSamples(2, 800n, { time: NOW - seconds(181) }) }] },
-    ...failing('unable to get metrics for resource cpu: all 2 samples are older than 180 s (maxSampleAgeSeconds)'),
+    ...failing('unable to get metrics for resource cpu: 2 of 2 samples are older than 180 s (maxSampleAgeSeconds)'),
   },
   {
     name: 'pods that cannot be read',

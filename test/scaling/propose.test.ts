@@ -176,7 +176,7 @@ describe('missing and unready pods', () => {
     // 80 % on one pod, 0 on three: 20 % of 40 % would shrink.
     expect(proposal).toMatchObject({
       replicas: 4,
-      arithmetic: 'no clear direction (3 without a sample taken as idle)',
+      arithmetic: 'no clear direction: 20/40 (3 without a sample taken as idle)',
     });
   });
 
@@ -186,7 +186,7 @@ describe('missing and unready pods', () => {
     // 30 % on one pod, 100 % on the other: 65 % of 40 % would grow.
     expect(proposal).toMatchObject({
       replicas: 2,
-      arithmetic: 'no clear direction (1 without a sample taken as fully used)',
+      arithmetic: 'no clear direction: 65/40 (1 without a sample taken as fully used)',
     });
   });
 
@@ -195,7 +195,7 @@ describe('missing and unready pods', () => {
 
     expect(proposal).toMatchObject({
       replicas: 3,
-      arithmetic: 'within the tolerance of 10 % (1 without a sample taken as on target)',
+      arithmetic: '40/40 is within the tolerance of 10 % (1 without a sample taken as on target)',
     });
   });
 
@@ -233,7 +233,7 @@ describe('what cannot be read', () => {
     [
       'old samples alone',
       { samples: someSamples(2, 400n, old) },
-      'unable to get metrics for resource cpu: all 2 samples are older than 180 s (maxSampleAgeSeconds)',
+      'unable to get metrics for resource cpu: 2 of 2 samples are older than 180 s (maxSampleAgeSeconds)',
     ],
     [
       'pods that could not be read',
@@ -277,7 +277,7 @@ describe('what cannot be read', () => {
 
     expect(propose(anInput({ samples }))).toMatchObject({
       replicas: 2,
-      arithmetic: 'within the tolerance of 10 % (1 without a sample taken as idle)',
+      arithmetic: '40/40 is within the tolerance of 10 % (1 without a sample taken as idle)',
     });
   });
 

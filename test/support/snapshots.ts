@@ -36,7 +36,7 @@ export const snapshotCases: readonly SnapshotCase[] = readFileSync(
   .map((line) => JSON.parse(line) as SnapshotCase);
 
 /** The instant of aSnapshot(). */
-export const SNAPSHOT_TIME = Date.parse('2026-03-01T12:00:00Z');
+const SNAPSHOT_TIME = Date.parse('2026-03-01T12:00:00Z');
 
 export interface SnapshotOptions {
   readonly name?: string;

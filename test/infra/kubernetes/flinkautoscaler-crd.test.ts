@@ -44,6 +44,12 @@ describe('the FlinkAutoscaler CRD', () => {
     ['spec.minReplicas', 1],
     ['spec.mode', 'Auto'],
     ['spec.metrics', undefined],
+    ['spec.behavior', undefined],
+    ['spec.behavior.scaleUp', undefined],
+    ['spec.behavior.scaleUp.stabilizationWindowSeconds', undefined],
+    ['spec.behavior.scaleUp.selectPolicy', undefined],
+    ['spec.behavior.scaleDown.policies', undefined],
+    ['spec.behavior.scaleDown.tolerance', undefined],
     ['spec.controller', undefined],
     ['spec.controller.cpuInitializationPeriodSeconds', undefined],
     ['spec.controller.initialReadinessDelaySeconds', undefined],
@@ -64,12 +70,43 @@ describe('the FlinkAutoscaler CRD', () => {
     expect(schemaAt(schema, 'spec.metrics[].type')?.enum).toBeUndefined();
   });
 
+  it.each(['resource', 'containerResource', 'pods', 'object', 'external'])(
+    'shows the values of %s metrics in the status as it takes them in the spec',
+    (source) => {
+      const { target, ...described } = schemaAt(schema, `spec.metrics[].${source}`)?.properties ?? {};
+      const { current, ...shown } = schemaAt(schema, `status.currentMetrics[].${source}`)?.properties ?? {};
+
+      expect(Object.keys(shown)).toEqual(Object.keys(described));
+      const { type: _, ...values } = target?.properties ?? {};
+      expect(Object.keys(current?.properties ?? {})).toEqual(Object.keys(values));
+    },
+  );
+
+  it.each(['value', 'averageValue'])('takes a %s above 0 as text', (field) => {
+    const { pattern = '' } = schemaAt(schema, `spec.metrics[].external.target.${field}`) ?? {};
+    const isTaken = (text: string) => new RegExp(pattern).test(text);
+
+    expect(['1', '0.5', '.5', '5.', '500m', '1e3', '1E-3', '1E', '100Ki', '+2', '010'].filter(isTaken)).toHaveLength(
+      11,
+    );
+    expect(['', '.', '0', '-1', '0.0', '0e3', '1ki', '1 k', '1e', '5%', 'NaN', '0x1'].filter(isTaken)).toEqual([]);
+  });
+
+  it('takes a tolerance of 0 or more as text', () => {
+    const { pattern = '' } = schemaAt(schema, 'spec.behavior.scaleUp.tolerance') ?? {};
+    const isTaken = (text: string) => new RegExp(pattern).test(text);
+
+    expect(['0', '-0', '0.05', '50m', '1', '1e-3'].filter(isTaken)).toHaveLength(6);
+    expect(['-1', '-0.05', '', '5%', 'ten'].filter(isTaken)).toEqual([]);
+  });
+
   it('has no field that does nothing yet', () => {
     expect(Object.keys(schemaAt(schema, 'spec')?.properties ?? {})).toEqual([
       'scaleTargetRef',
       'minReplicas',
       'maxReplicas',
       'metrics',
+      'behavior',
       'mode',
       'pause',
       'controller',

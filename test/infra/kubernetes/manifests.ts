@@ -13,6 +13,7 @@ export interface Schema {
   readonly type?: string;
   readonly enum?: readonly unknown[];
   readonly minimum?: number;
+  readonly pattern?: string;
   readonly default?: unknown;
   readonly required?: readonly string[];
   readonly properties?: Readonly<Record<string, Schema>>;

@@ -23,6 +23,8 @@ const requests = [
   ['GET /apis/flink.k8s.io/v1beta1/flinkapplications', 'list flink.k8s.io/flinkapplications'],
   ['GET /apis/metrics.k8s.io/v1beta1/pods', 'list metrics.k8s.io/pods'],
   ['GET /api/v1/pods', 'list /pods'],
+  ['GET /apis/custom.metrics.k8s.io/v1beta2/namespaces/NAMESPACE/pods/*/METRIC', 'get custom.metrics.k8s.io/*'],
+  ['GET /apis/external.metrics.k8s.io/v1beta1/namespaces/NAMESPACE/METRIC', 'list external.metrics.k8s.io/*'],
   ['PATCH …/flinkautoscalers/NAME/status', 'patch headrace.dev/flinkautoscalers/status'],
   ['PATCH …/flinkapplications/NAME/scale', 'patch flink.k8s.io/flinkapplications/scale'],
   ['PATCH …/flinkapplications/NAME/status', 'patch flink.k8s.io/flinkapplications/status'],

@@ -1,0 +1,2 @@
+/** Of every call through an AWS SDK: a network without a way to AWS is told as an error, not as a function's time-out. */
+export const SDK_LIMITS = { maxAttempts: 2, requestHandler: { connectionTimeout: 1000, requestTimeout: 3000 } };
