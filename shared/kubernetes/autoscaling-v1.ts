@@ -32,7 +32,13 @@ const Annotations = z.object({
   [BEHAVIOR_ANNOTATION]: Json.optional().catch(undefined),
 });
 
-const Spec = z.looseObject({ targetCPUUtilizationPercentage: z.int().min(1).nullish() });
+/** The fields of v1, and no others: what else stands there, v1 does not know. */
+const Spec = z.object({
+  scaleTargetRef: z.unknown(),
+  minReplicas: z.unknown().optional(),
+  maxReplicas: z.unknown(),
+  targetCPUUtilizationPercentage: z.int().min(1).nullish(),
+});
 
 export interface V1Autoscaler {
   readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> };

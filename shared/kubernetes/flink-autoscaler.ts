@@ -84,7 +84,8 @@ const Status = z.object({
         status: z.enum(['True', 'False', 'Unknown']),
         reason: z.string().default(''),
         message: z.string().default(''),
-        lastTransitionTime: instant,
+        // A condition without a time is still a condition: what it says counts, not since when.
+        lastTransitionTime: instant.catch(0),
       }),
     )
     .catch([]),

@@ -1,4 +1,4 @@
-// npm run bench: what a tick and a cold start cost on this machine, each beside a floor measured in the same run.
+// npm run bench: what a cold start, a decision and a tick cost on this machine, beside a floor measured in the same run.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -6,6 +6,7 @@ import { statSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import type { DecisionFigures } from './decision.ts';
 import type { TickFigures } from './tick.ts';
 
 const { values } = parseArgs({
@@ -21,6 +22,7 @@ console.log(
   `machine: ${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}\n`,
 );
 benchColdStart(Number(values.starts));
+benchDecision();
 await benchTick();
 
 /** Time to load the bundle of scale-check, beside a Node process that loads nothing. */
@@ -48,6 +50,19 @@ function timeProcess(args: readonly string[]): { milliseconds: number; output: s
   const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   if (status !== 0) throw new Error(`node ${args.join(' ')} failed: ${stderr}`);
   return { milliseconds: performance.now() - start, output: stdout };
+}
+
+/** The pure decision, and snapshots read from a file. */
+function benchDecision(): void {
+  const { decisions, replay } = JSON.parse(timeProcess(['test/bench/decision.ts']).output) as DecisionFigures;
+  console.log('one decision (median of rounds of 50 ms)');
+  for (const { pods, metrics, nanoseconds } of decisions)
+    console.log(`  ${pods} pods, ${metrics} ${metrics === 1 ? 'metric' : 'metrics'}: ${Math.round(nanoseconds)} ns`);
+  const { snapshots, pods, megabytes, perSecond, floorPerSecond } = replay;
+  console.log(`replay of ${snapshots} snapshots of ${pods} pods (${format(megabytes)} MB, one process)`);
+  console.log(
+    `  ${Math.round(perSecond)} snapshots per second; JSON.parse of the same lines alone: ${Math.round(floorPerSecond)}\n`,
+  );
 }
 
 /** Ticks over a fleet that a sandbox in a process of its own holds. */
