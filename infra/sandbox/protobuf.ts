@@ -97,7 +97,7 @@ export function encodePodList(metadata: object, pods: readonly KubernetesObject[
 /** A refusal, from the Status object in JSON. */
 export function encodeStatus(status: Record<string, unknown>): Buffer {
   const fields = encodeMessage({ status: [2, text], message: [3, text], reason: [4, text] }, status);
-  return envelope('Status', Buffer.concat([fields, number(6, Number(status['code']))]));
+  return envelope('Status', Buffer.concat([fields, number(6, Number(status.code))]));
 }
 
 function envelope(kind: string, object: Buffer): Buffer {

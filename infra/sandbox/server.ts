@@ -255,7 +255,7 @@ async function readRequest(incoming: IncomingMessage): Promise<SandboxRequest> {
 /** A Status comes in the encoding that was asked for; what is no Status stays plain text. */
 function refusalAnswer({ headers }: SandboxRequest, { code, contentType, body }: Refusal): Answer {
   const isStatus = contentType === 'application/json';
-  if (isStatus && String(headers['accept']).includes(protobufType))
+  if (isStatus && String(headers.accept).includes(protobufType))
     return { status: code, headers: { 'content-type': protobufType }, body: encodeStatus(JSON.parse(body)) };
   return { status: code, headers: { 'content-type': contentType }, body };
 }

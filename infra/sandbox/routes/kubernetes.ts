@@ -91,7 +91,7 @@ function listObjects(store: Store, { kind, namespace }: Target, { query, headers
     ? viewToRead(store, kind, query.get('continue'))
     : { view: store.view(kind), after: '' };
 
-  const isProtobuf = kind.kind === 'Pod' && String(headers['accept']).includes(protobufType);
+  const isProtobuf = kind.kind === 'Pod' && String(headers.accept).includes(protobufType);
   const pageName = JSON.stringify([namespace, selector, limit, after, isProtobuf]);
   const page =
     view.pages.get(pageName) ?? makePage({ kind, view, namespace, selector, matches, limit, after, isProtobuf });
