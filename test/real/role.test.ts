@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vit
 import { mergePatch } from './bench/api-client.ts';
 import { startMetricsApi } from './bench/metrics-api.ts';
 import { sharedControlPlane } from './bench/shared-control-plane.ts';
+import { taskManagerSelector } from './bench/workloads.ts';
 import {
   type Bench,
   expectRescaled,
@@ -23,6 +24,8 @@ interface Case {
   readonly right: Right;
   /** Whether the application has its first size already; default false. */
   readonly isSeeded?: boolean;
+  /** The metrics of the autoscaler; default CPU alone. */
+  readonly metrics?: readonly object[];
   /** Runs a tick without the right, and expects the failure to show. */
   readonly expectFailure: () => Promise<void>;
 }
@@ -33,9 +36,21 @@ let bench: Bench;
 let scene: Scene;
 let rules: readonly Rule[];
 
+/** A metric of every kind that custom.metrics.k8s.io and external.metrics.k8s.io have. */
+const averageValue = { type: 'AverageValue', averageValue: '10' };
+const podsMetric = { type: 'Pods', pods: { metric: { name: 'busy' }, target: averageValue } };
+const objectMetric = (describedObject: object) => ({
+  type: 'Object',
+  object: { describedObject, metric: { name: 'requests' }, target: averageValue },
+});
+const application = { apiVersion: 'flink.k8s.io/v1beta1', kind: 'FlinkApplication', name: 'orders' };
+const namespaceMetric = objectMetric({ apiVersion: 'v1', kind: 'Namespace', name: 'any' });
+const externalMetric = { type: 'External', external: { metric: { name: 'lag' }, target: averageValue } };
+
 beforeAll(async () => {
   const controlPlane = await sharedControlPlane();
-  bench = { controlPlane, metricsApi: await startMetricsApi(controlPlane) };
+  const groups = ['metrics.k8s.io', 'custom.metrics.k8s.io', 'external.metrics.k8s.io'] as const;
+  bench = { controlPlane, metricsApi: await startMetricsApi(controlPlane, { groups }) };
   rules = await readRules();
 });
 
@@ -110,6 +125,22 @@ const cases: readonly Case[] = [
     },
   },
   {
+    right: { group: 'custom.metrics.k8s.io', resource: '*', verb: 'get' },
+    metrics: [podsMetric, objectMetric(application), namespaceMetric],
+    expectFailure: async () => {
+      await expectReport('recorded', /\(3 invalid out of 3\).* 403 Forbidden: .* cannot get resource "pods\/busy"/);
+      expect(await scene.conditions()).toContain('ScalingActive=False/FailedGetPodsMetric');
+    },
+  },
+  {
+    right: { group: 'external.metrics.k8s.io', resource: '*', verb: 'list' },
+    metrics: [externalMetric],
+    expectFailure: async () => {
+      await expectReport('recorded', /403 Forbidden: .* cannot list resource "lag" in API group "external/);
+      expect(await scene.conditions()).toContain('ScalingActive=False/FailedGetExternalMetric');
+    },
+  },
+  {
     right: { group: '', resource: 'events', verb: 'create' },
     expectFailure: async () => {
       const tick = await scene.tick();
@@ -133,6 +164,17 @@ it.each([
   expect(await scene.events()).toEqual(['Normal SuccessfulRescale']);
 });
 
+it('suffice for metrics of every kind', async () => {
+  await addOrders(false, [podsMetric, objectMetric(application), namespaceMetric, externalMetric]);
+
+  expectRescaled(await scene.tick());
+
+  expect(await scene.conditions()).toEqual(rescaledConditions);
+  expect((await scene.autoscaler()).status?.targets).toBe(
+    'busy: 20/10, requests: 15/10 (avg), requests: 10/10 (avg), lag: 5/10 (avg)',
+  );
+});
+
 it('are all in the table below', () => {
   const granted = rules.flatMap(({ apiGroups, resources, verbs }) =>
     apiGroups.flatMap((group) =>
@@ -145,9 +187,9 @@ it('are all in the table below', () => {
 
 it.each(cases.map((row) => [describeRight(row.right), row] as const))(
   'include to %s, and it is missed',
-  async (_right, { right, isSeeded = false, expectFailure }) => {
+  async (_right, { right, isSeeded = false, metrics, expectFailure }) => {
     const { admin } = bench.controlPlane;
-    await addOrders(isSeeded);
+    await addOrders(isSeeded, metrics);
 
     onTestFinished(async () => {
       await writeRules(rules);
@@ -160,11 +202,27 @@ it.each(cases.map((row) => [describeRight(row.right), row] as const))(
   },
 );
 
-/** At 80 % of its request against 40 %: every right is used in one tick. */
-async function addOrders(isSeeded: boolean): Promise<void> {
-  await scene.add({ taskManagers: 2, cpu: '400m' });
+/** At 80 % of its request against 40 %, and at twice the target of the other metrics: every right is used in one tick. */
+async function addOrders(isSeeded: boolean, metrics?: readonly object[]): Promise<void> {
+  await scene.addApplication({ taskManagers: 2, cpu: '400m' });
+  await scene.addAutoscaler('orders', metrics && { metrics });
+  setMetrics('10');
   if (isSeeded) await scene.tick();
   scene.setUsage('800m');
+  setMetrics('20');
+}
+
+function setMetrics(busy: string): void {
+  const { namespace } = scene;
+  const { values } = bench.metricsApi;
+  const { apiVersion, kind } = application;
+  const selector = taskManagerSelector('orders');
+  values.setPodMetric('busy', { namespace, selector }, { value: busy });
+  const resource = 'flinkapplications.flink.k8s.io';
+  values.setObjectMetric('requests', { namespace, resource, name: 'orders', apiVersion, kind }, { value: '30' });
+  const itself = { namespace, resource: 'namespaces', name: namespace, apiVersion: 'v1', kind: 'Namespace' };
+  values.setObjectMetric('requests', itself, { value: '20' });
+  values.setExternalMetric('lag', namespace, [{ value: '4' }, { value: '6' }]);
 }
 
 async function expectReport(outcome: string, error: RegExp): Promise<void> {

@@ -68,14 +68,18 @@ describe('a Deployment', () => {
 
 describe('a target that cannot be scaled', () => {
   it.each([
-    ['a kind without scale', { apiVersion: 'v1', kind: 'ConfigMap' }, 'ConfigMap in v1 has no scale subresource'],
+    ['a kind without scale', { apiVersion: 'batch/v1', kind: 'Job' }, 'Job in batch/v1 has no scale subresource'],
     ['an unknown kind', { apiVersion: 'apps/v1', kind: 'Flower' }, 'no matches for kind Flower in apps/v1'],
     [
       'an unknown group',
       { apiVersion: 'garden.dev/v1', kind: 'Flower' },
       'no matches for kind Flower in garden.dev/v1',
     ],
-    ['a kind without its group', { kind: 'FlinkApplication' }, 'no matches for kind FlinkApplication'],
+    [
+      'a kind without its version',
+      { apiVersion: 'flink.k8s.io/', kind: 'FlinkApplication' },
+      'no matches for kind FlinkApplication in flink.k8s.io/',
+    ],
     [
       'an application that is not there',
       { apiVersion: 'flink.k8s.io/v1beta1', kind: 'FlinkApplication' },

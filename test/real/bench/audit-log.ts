@@ -6,6 +6,9 @@ import { eventually } from './eventually.ts';
 const horizontalPodAutoscaler = 'system:serviceaccount:kube-system:horizontal-pod-autoscaler';
 const writes = ['create', 'update', 'patch', 'delete', 'deletecollection'];
 
+/** Where so much happens that the log of it would only slow down everybody who reads it. */
+export const unauditedNamespace = 'differential';
+
 /** Writes of everybody with their bodies; reads of Headrace and of the HPA controller without. */
 export const auditPolicy = {
   apiVersion: 'audit.k8s.io/v1',
@@ -13,6 +16,7 @@ export const auditPolicy = {
   omitStages: ['RequestReceived'],
   rules: [
     { level: 'None', resources: [{ group: 'coordination.k8s.io' }] },
+    { level: 'None', namespaces: [unauditedNamespace] },
     { level: 'Request', verbs: writes },
     { level: 'Metadata', userGroups: ['headrace'] },
     { level: 'Metadata', users: [horizontalPodAutoscaler] },

@@ -5,7 +5,7 @@ import { createServer } from 'node:https';
 import { applyPatch } from './api-client.ts';
 import { benchAddress, type ControlPlane } from './control-plane.ts';
 import { eventually } from './eventually.ts';
-import { BadMetricsRequestError, MetricsValues } from './metrics-values.ts';
+import { BadMetricsRequestError, type MetricsAnswers, MetricsValues } from './metrics-values.ts';
 
 const port = 9443;
 const service = { name: 'bench-metrics', namespace: 'kube-system' };
@@ -24,8 +24,8 @@ export interface MetricsApi {
   fail(failure: MetricsFailure): Promise<void>;
   /** Serves again, and returns when the API server has noticed. */
   recover(): Promise<void>;
-  /** Makes a group exist, and returns when the API server serves it. */
-  register(group: MetricsGroup): Promise<void>;
+  /** Makes a group exist, in its newest version or in that one, and returns when the API server serves it. */
+  register(group: MetricsGroup, version?: string): Promise<void>;
   /** Takes a group away, as in a cluster where nobody installed it: 404. Returns when the API server has noticed. */
   unregister(group: MetricsGroup): Promise<void>;
   /** Takes the registered groups away and stops serving. */
@@ -33,55 +33,71 @@ export interface MetricsApi {
 }
 
 interface ServedGroup {
-  readonly version: string;
+  /** The newest first; one of them is registered at a time. */
+  readonly versions: readonly [string, ...string[]];
   readonly resources: readonly unknown[];
   /** The answer to a path below /apis/GROUP/VERSION, undefined for 404. */
-  readonly answer: (values: MetricsValues, path: string, query: URLSearchParams) => Promise<unknown>;
+  readonly answer: (answers: MetricsAnswers, question: MetricsQuestion) => Promise<unknown>;
+}
+
+interface MetricsQuestion {
+  readonly version: string;
+  readonly path: string;
+  readonly labelSelector: string;
+  readonly metricLabelSelector: string;
 }
 
 const servedGroups: Readonly<Record<MetricsGroup, ServedGroup>> = {
   'metrics.k8s.io': {
-    version: 'v1beta1',
+    versions: ['v1beta1'],
     resources: [{ name: 'pods', singularName: '', namespaced: true, kind: 'PodMetrics', verbs: ['get', 'list'] }],
-    answer: async (values, path, query) => {
+    answer: async (answers, { path, labelSelector }) => {
       const match = /^(?:\/namespaces\/([^/]+))?\/pods$/.exec(path);
-      return match ? values.podMetricsList(match[1], query.get('labelSelector') ?? '') : undefined;
+      return match ? answers.podMetricsList(match[1], labelSelector) : undefined;
     },
   },
   'custom.metrics.k8s.io': {
-    version: 'v1beta2',
+    versions: ['v1beta2', 'v1beta1'],
     resources: [{ name: 'pods/*', singularName: '', namespaced: true, kind: 'MetricValueList', verbs: ['get'] }],
-    answer: async (values, path, query) => {
-      const [, namespace, resource, name, metric] =
-        /^\/namespaces\/([^/]+)\/([^/]+)\/([^/]+)\/([^/]+)$/.exec(path) ?? [];
-      if (!namespace || !resource || !name || !metric) return undefined;
-      if (resource === 'pods' && name === '*')
-        return values.podMetricValues(namespace, metric, query.get('labelSelector') ?? '');
-      return values.objectMetricValues(namespace, resource, name, metric);
+    answer: async (answers, { version, path, labelSelector, metricLabelSelector }) => {
+      const [, namespace, ofObject = '/', metric] =
+        /^\/namespaces\/([^/]+)((?:\/[^/]+){1,2})\/([^/]+)$/.exec(path) ?? [];
+      if (!namespace || !metric) return undefined;
+      const question = { version, namespace, metric, metricLabelSelector };
+      if (ofObject === '/pods/*') return answers.podMetricValues({ ...question, labelSelector });
+      // A metric of the namespace itself stands where the name of an object would.
+      if (ofObject === '/metrics')
+        return answers.objectMetricValues({ ...question, resource: 'namespaces', name: namespace });
+      const [, resource = '', name = ''] = ofObject.split('/');
+      return answers.objectMetricValues({ ...question, resource, name });
     },
   },
   'external.metrics.k8s.io': {
-    version: 'v1beta1',
+    versions: ['v1beta1'],
     resources: [{ name: '*', singularName: '', namespaced: true, kind: 'ExternalMetricValueList', verbs: ['get'] }],
-    answer: async (values, path, query) => {
+    answer: async (answers, { path, labelSelector }) => {
       const [, namespace, metric] = /^\/namespaces\/([^/]+)\/([^/]+)$/.exec(path) ?? [];
       if (!namespace || !metric) return undefined;
-      return values.externalMetricValues(namespace, metric, query.get('labelSelector') ?? '');
+      return answers.externalMetricValues(namespace, metric, labelSelector);
     },
   },
 };
 
-/** Serves the metrics APIs and registers `groups` (default: metrics.k8s.io); returns when the API server serves them. */
+/**
+ * Serves the metrics APIs and registers `groups` (default: metrics.k8s.io); returns when the API server serves them. They answer with `values`,
+ * unless somebody else is named who answers.
+ */
 export async function startMetricsApi(
   { admin, tls }: ControlPlane,
-  { groups = ['metrics.k8s.io'] }: { readonly groups?: readonly MetricsGroup[] } = {},
+  options: { readonly groups?: readonly MetricsGroup[]; readonly answers?: MetricsAnswers } = {},
 ): Promise<MetricsApi> {
   const values = new MetricsValues(admin);
-  const registered = new Set<MetricsGroup>();
+  const { groups = ['metrics.k8s.io'], answers = values } = options;
+  const registered = new Map<MetricsGroup, string>();
   let failure: MetricsFailure | undefined;
 
   const server = createServer(tls, (request, response) => {
-    answer({ request, response, values, failure }).catch((error) => refuse(response, error));
+    answer({ request, response, answers, failure }).catch((error) => refuse(response, error));
   });
   const listen = () =>
     new Promise<void>((resolve, reject) => {
@@ -108,21 +124,25 @@ export async function startMetricsApi(
       failure = undefined;
       if (server.listening) return;
       await listen();
-      for (const group of registered) await metricsApi.register(group);
+      for (const [group, version] of registered) await metricsApi.register(group, version);
     },
-    register: async (group) => {
-      const { path, object } = apiService(group);
+    register: async (group, version = servedGroups[group].versions[0]) => {
+      if (registered.has(group) && registered.get(group) !== version) await metricsApi.unregister(group);
+      const { path, object } = apiService(group, version);
       await admin.send('PATCH', `${path}?fieldManager=bench&force=true`, object, applyPatch);
-      registered.add(group);
-      await eventually(`${group} served`, async () => (await admin.request('GET', discovery(group))).status === 200);
+      registered.set(group, version);
+      const discovery = `/apis/${group}/${version}`;
+      await eventually(`${discovery} served`, async () => (await admin.request('GET', discovery)).status === 200);
     },
     unregister: async (group) => {
-      await admin.request('DELETE', apiService(group).path);
+      const version = registered.get(group) ?? servedGroups[group].versions[0];
+      await admin.request('DELETE', apiService(group, version).path);
       registered.delete(group);
-      await eventually(`${group} gone`, async () => (await admin.request('GET', discovery(group))).status === 404);
+      const discovery = `/apis/${group}/${version}`;
+      await eventually(`${discovery} gone`, async () => (await admin.request('GET', discovery)).status === 404);
     },
     close: async () => {
-      for (const group of registered) await metricsApi.unregister(group);
+      for (const group of [...registered.keys()]) await metricsApi.unregister(group);
       if (server.listening) await hangUp();
     },
   };
@@ -136,23 +156,27 @@ export async function startMetricsApi(
 interface Question {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly values: MetricsValues;
+  readonly answers: MetricsAnswers;
   readonly failure: MetricsFailure | undefined;
 }
 
-async function answer({ request, response, values, failure }: Question): Promise<void> {
+async function answer({ request, response, answers, failure }: Question): Promise<void> {
   const url = new URL(request.url ?? '/', `https://${benchAddress}`);
   // The HPA controller escapes the asterisk of pods/*.
   const path = decodeURIComponent(url.pathname);
-  for (const [name, group] of Object.entries(servedGroups)) {
-    const root = `/apis/${name}/${group.version}`;
+  const [root = '', groupName = '', version = ''] = /^\/apis\/([^/]+)\/([^/]+)/.exec(path) ?? [];
+  const group = (servedGroups as Readonly<Record<string, ServedGroup>>)[groupName];
+  if (group?.versions.includes(version)) {
     // Discovery never fails: the API server asks for it to see whether anybody is there.
-    if (path === root) return sendJson(response, 200, resourceList(`${name}/${group.version}`, group.resources));
-    if (!path.startsWith(`${root}/`)) continue;
+    if (path === root) return sendJson(response, 200, resourceList(`${groupName}/${version}`, group.resources));
     if (failure !== undefined && failure !== 'empty') return failWith(response, failure);
-    const found = await group.answer(values, path.slice(root.length), url.searchParams);
-    if (found === undefined) break;
-    return sendJson(response, 200, failure === 'empty' ? { ...found, items: [] } : found);
+    const found = await group.answer(answers, {
+      version,
+      path: path.slice(root.length),
+      labelSelector: url.searchParams.get('labelSelector') ?? '',
+      metricLabelSelector: url.searchParams.get('metricLabelSelector') ?? '',
+    });
+    if (found !== undefined) return sendJson(response, 200, failure === 'empty' ? { ...found, items: [] } : found);
   }
   sendJson(response, 404, failureStatus(404, 'NotFound', `${path} not found`));
 }
@@ -190,10 +214,6 @@ function failureStatus(code: number, reason: string, message: string): unknown {
   return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, code };
 }
 
-function discovery(group: MetricsGroup): string {
-  return `/apis/${group}/${servedGroups[group].version}`;
-}
-
 /** A Service without selector, whose one endpoint is this server. */
 async function applyService(admin: ControlPlane['admin']): Promise<void> {
   const { name, namespace } = service;
@@ -225,8 +245,7 @@ async function applyService(admin: ControlPlane['admin']): Promise<void> {
   );
 }
 
-function apiService(group: MetricsGroup): { path: string; object: unknown } {
-  const { version } = servedGroups[group];
+function apiService(group: MetricsGroup, version: string): { path: string; object: unknown } {
   const name = `${version}.${group}`;
   return {
     path: `/apis/apiregistration.k8s.io/v1/apiservices/${name}`,

@@ -23,19 +23,29 @@ export interface PodUsage extends Sample {
 export interface MetricValue extends Sample {
   /** A quantity. */
   readonly value: string;
+  /** Of the series that it is: a question with a selector for other labels does not get it. Default none. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 export interface ObjectTarget {
   readonly namespace: string;
-  /** Plural and group, as the HPA controller asks: "flinkapplications.flink.k8s.io"; of the core group the plural alone. */
+  /**
+   * Plural and group, as the HPA controller asks: "flinkapplications.flink.k8s.io"; of the core group the plural alone.
+   * "namespaces" is the namespace itself, whose name is that of its namespace.
+   */
   readonly resource: string;
   readonly name: string;
   readonly apiVersion: string;
   readonly kind: string;
 }
 
-export interface ExternalSeries extends MetricValue {
-  readonly labels?: Readonly<Record<string, string>>;
+/** A question to custom.metrics.k8s.io. */
+export interface MetricQuestion {
+  /** v1beta1 or v1beta2: they name a metric in different ways. */
+  readonly version: string;
+  readonly namespace: string;
+  readonly metric: string;
+  readonly metricLabelSelector: string;
 }
 
 interface Pod {
@@ -52,12 +62,25 @@ export class BadMetricsRequestError extends Error {
   override readonly name = 'BadMetricsRequestError';
 }
 
-export class MetricsValues {
+/** Who answers the questions; what is undefined is answered with 404. */
+export interface MetricsAnswers {
+  /** GET …/metrics.k8s.io/v1beta1[/namespaces/NS]/pods: no namespace means all. */
+  podMetricsList(namespace: string | undefined, labelSelector: string): Promise<unknown> | unknown;
+  // GET …/custom.metrics.k8s.io/VERSION/namespaces/NS/pods/*/METRIC
+  podMetricValues(question: MetricQuestion & { readonly labelSelector: string }): Promise<unknown> | unknown;
+  /** GET …/custom.metrics.k8s.io/VERSION/namespaces/NS/RESOURCE/NAME/METRIC */
+  objectMetricValues(question: MetricQuestion & { readonly resource: string; readonly name: string }): unknown;
+  /** GET …/external.metrics.k8s.io/v1beta1/namespaces/NS/METRIC */
+  externalMetricValues(namespace: string, metric: string, labelSelector: string): unknown;
+}
+
+/** Answers with values that a test has set, one by one, of pods that are there. */
+export class MetricsValues implements MetricsAnswers {
   readonly #admin: ApiClient;
   readonly #usages = new PodValues<PodUsage>();
   readonly #podMetrics = new Map<string, PodValues<MetricValue>>();
   readonly #objectMetrics = new Map<string, { target: ObjectTarget; value: MetricValue }>();
-  readonly #externalMetrics = new Map<string, readonly ExternalSeries[]>();
+  readonly #externalMetrics = new Map<string, readonly MetricValue[]>();
 
   constructor(admin: ApiClient) {
     this.#admin = admin;
@@ -83,7 +106,7 @@ export class MetricsValues {
   }
 
   /** What external.metrics.k8s.io says of one metric; a request's selector chooses among the series. */
-  setExternalMetric(metric: string, namespace: string, series: readonly ExternalSeries[]): void {
+  setExternalMetric(metric: string, namespace: string, series: readonly MetricValue[]): void {
     this.#externalMetrics.set([namespace, metric].join('/'), series);
   }
 
@@ -95,7 +118,6 @@ export class MetricsValues {
     this.#externalMetrics.clear();
   }
 
-  /** The answer of GET …/metrics.k8s.io/v1beta1[/namespaces/NS]/pods: no namespace means all. */
   async podMetricsList(namespace: string | undefined, labelSelector: string): Promise<unknown> {
     const pods = await this.#listPods(namespace, labelSelector);
     const items = pods.flatMap((pod) => {
@@ -105,27 +127,31 @@ export class MetricsValues {
     return { kind: 'PodMetricsList', apiVersion: 'metrics.k8s.io/v1beta1', metadata: {}, items };
   }
 
-  // The answer of GET …/custom.metrics.k8s.io/v1beta2/namespaces/NS/pods/*/METRIC.
-  async podMetricValues(namespace: string, metric: string, labelSelector: string): Promise<unknown> {
+  async podMetricValues({
+    labelSelector,
+    ...question
+  }: MetricQuestion & { readonly labelSelector: string }): Promise<unknown> {
+    const { namespace, metric } = question;
     const pods = await this.#listPods(namespace, labelSelector);
     const items = pods.flatMap((pod) => {
-      const value = this.#podMetrics.get(metric)?.of(pod);
       const describedObject = { kind: 'Pod', apiVersion: '/v1', namespace, name: pod.metadata.name };
-      return value === undefined ? [] : [metricValue(metric, describedObject, value)];
+      return metricValues(question, describedObject, this.#podMetrics.get(metric)?.of(pod));
     });
-    return { kind: 'MetricValueList', apiVersion: 'custom.metrics.k8s.io/v1beta2', metadata: {}, items };
+    return metricValueList(question, items);
   }
 
-  /** The answer of GET …/custom.metrics.k8s.io/v1beta2/namespaces/NS/RESOURCE/NAME/METRIC; undefined is 404. */
-  objectMetricValues(namespace: string, resource: string, name: string, metric: string): unknown {
+  objectMetricValues({
+    resource,
+    name,
+    ...question
+  }: MetricQuestion & { readonly resource: string; readonly name: string }): unknown {
+    const { namespace, metric } = question;
     const known = this.#objectMetrics.get([namespace, resource, name, metric].join('/'));
     if (known === undefined) return undefined;
     const { apiVersion, kind } = known.target;
-    const items = [metricValue(metric, { kind, apiVersion, namespace, name }, known.value)];
-    return { kind: 'MetricValueList', apiVersion: 'custom.metrics.k8s.io/v1beta2', metadata: {}, items };
+    return metricValueList(question, metricValues(question, { kind, apiVersion, namespace, name }, known.value));
   }
 
-  /** The answer of GET …/external.metrics.k8s.io/v1beta1/namespaces/NS/METRIC. */
   externalMetricValues(namespace: string, metric: string, labelSelector: string): unknown {
     const series = this.#externalMetrics.get([namespace, metric].join('/')) ?? [];
     const items = series
@@ -188,8 +214,20 @@ function podMetrics(pod: Pod, { cpu, memory, ...sample }: PodUsage): unknown {
   };
 }
 
-function metricValue(metric: string, describedObject: unknown, { value, ...sample }: MetricValue): unknown {
-  return { describedObject, metric: { name: metric }, ...timeOf(sample), value };
+export function metricValueList({ version }: MetricQuestion, items: readonly unknown[]): unknown {
+  return { kind: 'MetricValueList', apiVersion: `custom.metrics.k8s.io/${version}`, metadata: {}, items };
+}
+
+function metricValues(
+  { version, metric, metricLabelSelector }: MetricQuestion,
+  describedObject: unknown,
+  metricValue: MetricValue | undefined,
+): readonly unknown[] {
+  if (metricValue === undefined || !matches(metricValue.labels ?? {}, metricLabelSelector)) return [];
+  const { timestamp, windowSeconds } = timeOf(metricValue);
+  const { value } = metricValue;
+  if (version === 'v1beta1') return [{ describedObject, metricName: metric, timestamp, window: windowSeconds, value }];
+  return [{ describedObject, metric: { name: metric }, timestamp, windowSeconds, value }];
 }
 
 function timeOf({ timestamp = Date.now(), windowSeconds = 15 }: Sample) {

@@ -126,7 +126,11 @@ function podStatus({ ready = true, phase = 'Running', startTime = Date.now() - 6
   };
 }
 
-function taskManagerLabels(application: string, deploymentSelector: string): Readonly<Record<string, string>> {
+/** What the TaskManagers of an application carry. */
+export function taskManagerLabels(
+  application: string,
+  deploymentSelector = defaultDeploymentSelector,
+): Readonly<Record<string, string>> {
   return {
     'flink-app': application,
     'flink-deployment-type': 'taskmanager',
