@@ -6,7 +6,7 @@ export interface KnownDifference {
   readonly entry: string;
   readonly planned: Case;
   /** What of both is looked at in the end, and what is seen. */
-  readonly sight: 'size' | 'reading' | 'ScalingActive';
+  readonly sight: 'size' | 'reading' | 'AbleToScale' | 'ScalingActive';
   readonly hpa: string | number;
   readonly headrace: string | number;
 }
@@ -118,6 +118,17 @@ export const knownDifferences: readonly KnownDifference[] = [
     sight: 'ScalingActive',
     hpa: 'True/ValidMetricFound',
     headrace: 'False/DeploymentInProgress',
+  },
+  {
+    entry: 'A selector that cannot be read',
+    planned: aCase('garbled', {
+      selector: 'flink-app in (',
+      spec: { maxReplicas: 20, metrics: [external('garbled', '1')] },
+      ticks: readings('lag-garbled-0', ...Array.from({ length: 5 }, () => ['8'])),
+    }),
+    sight: 'AbleToScale',
+    hpa: 'False/FailedGetScale',
+    headrace: 'True/SucceededGetScale',
   },
 ];
 

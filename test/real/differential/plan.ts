@@ -108,6 +108,24 @@ export function planWave(seed: number, wave: number, count: number): readonly Ca
 }
 
 function planCase(random: Random, name: string, index: number): Case {
+  return random.oneIn(10) ? planSleeper(random, name) : planAnyCase(random, name, index);
+}
+
+/** One that has nothing to do every now and then, and may go to zero. */
+function planSleeper(random: Random, name: string): Case {
+  const gauge = planGauge(random, random.pick(['Object', 'External']), `${name}-0`);
+  const maxReplicas = random.between(4, 12);
+  const ticks = Array.from({ length: ticksPerCase }, () => {
+    const load = random.oneIn(2) ? 0 : random.next() * maxReplicas;
+    return { usage: new Map(), values: new Map([[gauge.name, [milli(gauge.onTarget * load)]]]) };
+  });
+  const behavior = { scaleDown: { stabilizationWindowSeconds: random.pick([0, 8]) } };
+  const replicas = random.between(1, 4);
+  const spec = { minReplicas: 0, maxReplicas, metrics: [gauge.metric], ...(!random.oneIn(4) && { behavior }) };
+  return { name, spec, replicas, statusReplicas: replicas, pods: planPods(random, name), ticks };
+}
+
+function planAnyCase(random: Random, name: string, index: number): Case {
   // Every type comes first in turn, so that none is rare.
   const first = metricTypes[index % metricTypes.length] as MetricType;
   const further = random.oneIn(2) ? [] : Array.from({ length: random.between(1, 2) }, () => random.pick(metricTypes));
@@ -126,7 +144,7 @@ function planCase(random: Random, name: string, index: number): Case {
     spec: { ...bounds, metrics: gauges.map(({ metric }) => metric), ...behavior },
     replicas,
     statusReplicas: random.oneIn(4) ? random.between(1, 10) : Math.max(1, replicas),
-    ...(random.oneIn(50) && { selector: random.pick([null, 'flink-app in (', `flink-app=${name},!absent`]) }),
+    ...(random.oneIn(50) && { selector: random.pick([null, `flink-app=${name},!absent`]) }),
     pods,
     ticks,
   };

@@ -2,6 +2,7 @@
 // those pods, and both autoscalers. Nobody plays the operator: pods and status stay as planned, whatever size is asked for.
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { mapBounded } from '../../../shared/concurrency.ts';
 import { type Cluster, openCluster } from '../../../shared/control-plane.ts';
@@ -23,6 +24,8 @@ const hpasPath = `/apis/autoscaling/v2/namespaces/${namespace}/horizontalpodauto
 const autoscalersPath = `/apis/headrace.dev/v1alpha1/namespaces/${namespace}/flinkautoscalers`;
 const applicationsPath = `/apis/flink.k8s.io/v1beta1/namespaces/${namespace}/flinkapplications`;
 const concurrency = 16;
+/** Slower than the controller is on two cores. */
+const paceMilliseconds = 25;
 const program = join(import.meta.dirname, '..', '..', '..', 'shared', 'cli', 'bin.ts');
 
 /** Status of an HPA, and of a FlinkAutoscaler as far as it is the same. */
@@ -137,15 +140,26 @@ export class Stage {
 
   async #wakeHpas(index: number): Promise<void> {
     const { admin } = this.#controlPlane;
-    await mapBounded(this.#cases, concurrency, (planned) =>
-      index === 0 ? admin.send('POST', hpasPath, hpaOf(planned)) : wake(this.#controlPlane, planned.name, index),
+    const startTime = Date.now();
+    await Promise.all(
+      this.#cases.map(async (planned, position) => {
+        // At each tick in the same order and at the same pace, so that each HPA's own ticks are equally far apart.
+        await delay(startTime + position * paceMilliseconds - Date.now());
+        await (index === 0
+          ? admin.send('POST', hpasPath, hpaOf(planned))
+          : wake(this.#controlPlane, planned.name, index));
+      }),
     );
     await eventually('every HPA looked at', () => this.#areHpasLookedAt(), { intervalMs: 250, timeoutSeconds: 60 });
   }
 
   async #areHpasLookedAt(): Promise<boolean> {
     const hpas = await list<Autoscaler>(this.#controlPlane, hpasPath);
-    const waiting = hpas.filter(({ status, metadata }) => status?.observedGeneration !== metadata.generation);
+    const waiting = hpas.filter(({ status, metadata }) => {
+      // Of a scale that cannot be read it only says so.
+      const isUnreadable = status?.conditions?.some(({ reason }) => reason === 'FailedGetScale');
+      return !isUnreadable && status?.observedGeneration !== metadata.generation;
+    });
     if (waiting.length === 0) return true;
     throw new Error(`not yet: ${JSON.stringify(waiting.slice(0, 3))}`);
   }
