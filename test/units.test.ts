@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ceilDivide, formatQuantity, formatTime, parseDurationSeconds, parseQuantity } from '../shared/units.ts';
+import {
+  ceilDivide,
+  formatQuantity,
+  formatTime,
+  parseDurationSeconds,
+  parseQuantity,
+  parseQuantityNumber,
+} from '../shared/units.ts';
 
 const LARGEST = 2n ** 63n - 1n;
 
@@ -25,6 +32,7 @@ describe('parseQuantity', () => {
     ['1G', 1_000_000_000_000n],
     ['1T', 10n ** 15n],
     ['1P', 10n ** 18n],
+    ['0.001E', 10n ** 18n],
     ['1Ki', 1_024_000n],
     ['100Ki', 102_400_000n],
     ['0.5Ki', 512_000n],
@@ -32,8 +40,11 @@ describe('parseQuantity', () => {
     ['1Gi', 1_073_741_824_000n],
     ['1Ti', 2n ** 40n * 1000n],
     ['1Pi', 2n ** 50n * 1000n],
+    ['0.001Ei', 2n ** 60n],
     [1, 1000n],
     [0.25, 250n],
+    [Number.MAX_SAFE_INTEGER, 9_007_199_254_740_991_000n],
+    [-Number.MAX_SAFE_INTEGER, -9_007_199_254_740_991_000n],
   ])('reads %j as %s thousandths', (quantity, milli) => {
     expect(parseQuantity(quantity)).toBe(milli);
   });
@@ -120,6 +131,35 @@ describe('parseQuantity', () => {
   });
 });
 
+describe('parseQuantityNumber', () => {
+  it.each<[unknown, number]>([
+    ['0', 0],
+    ['2', 2],
+    ['1k', 1000],
+    ['0.1', 0.1],
+    ['50m', 0.05],
+    ['-50m', -0.05],
+    [0.2, 0.2],
+    ['5u', 5 * 10 ** -6],
+    // 35 × 10^-3, 33300 × 10^-6 and 333333 × 10^-6 in doubles, as the HPA computes them.
+    ['0.035', 0.035],
+    ['0.0333', 0.033_299_999_999_999_996],
+    ['0.3', 0.3],
+    ['700n', 700 * 10 ** -9],
+    ['9697492733287673', 9_697_492_733_287_672],
+    ['333333u', 0.333_333],
+    ['1n', 1e-9],
+    ['100000007n', 100_000_007 * 10 ** -9],
+    ['0.0000000001', 1e-9],
+  ])('reads %j as %d', (quantity, number) => {
+    expect(parseQuantityNumber(quantity)).toBe(number);
+  });
+
+  it.each(['', 'ten', '1,5', null, Number.NaN])('reads %j as no quantity', (quantity) => {
+    expect(parseQuantityNumber(quantity)).toBeUndefined();
+  });
+});
+
 describe('formatQuantity', () => {
   it.each<[bigint, string]>([
     [0n, '0'],
@@ -164,6 +204,12 @@ describe('parseDurationSeconds', () => {
     ['1h0m0s', 3600],
     ['2h', 7200],
     ['0s', 0],
+    ['1.5h', 5400],
+    ['500ms', 0.5],
+    ['1s250ms', 1.25],
+    ['250us', 250 * 1e-6],
+    ['250µs', 250 * 1e-6],
+    ['5ns', 5e-9],
   ])('reads %s as %s seconds', (duration, expected) => {
     expect(parseDurationSeconds(duration)).toBe(expected);
   });

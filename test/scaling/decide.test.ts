@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { type DecisionInput, decide, decideInvalid, failRescale } from '../../shared/scaling/decide.ts';
-import type { AutoscalerStatus, Decision, Observation, UnsupportedMetricSpec } from '../../shared/scaling/types.ts';
+import type {
+  AutoscalerStatus,
+  Behavior,
+  Decision,
+  ExternalMetricSpec,
+  Observation,
+  UnsupportedMetricSpec,
+} from '../../shared/scaling/types.ts';
 import {
   aCondition,
   anAutoscalerSpec,
@@ -534,6 +541,20 @@ describe('what is computed', () => {
 describe('what is held back', () => {
   it.each(holdsBack)('answers $name', expectRow);
 
+  it('holds nothing back where nothing is to change', () => {
+    const pause = { scaleUp: true, scaleDown: true };
+
+    expect(shown(run({ spec: { pause } }))).toMatchObject({
+      conditions: [READY, ACTIVE, UNLIMITED],
+      reason: 'ReadyForNewScale',
+    });
+    expect(shown(run({ spec: { mode: 'Advise' } }))).toMatchObject({
+      conditions: [READY, ACTIVE, UNLIMITED, 'Paused True ModeAdvise'],
+      reason: 'ReadyForNewScale',
+      message: 'stays at 2: cpu 40%/40%: within the tolerance of 10 %',
+    });
+  });
+
   it('says when the pause is over', () => {
     const paused = run({ ...GROWING, spec: { pause: { scaleUp: true } } });
 
@@ -553,6 +574,227 @@ describe('a spec that cannot be read', () => {
     expect(decision).toMatchObject({ rescale: false, reason: 'InvalidSpec', message: fault, error: fault });
     expect(decision.status).toMatchObject({ ...before, observedGeneration: 7, conditions: expect.anything() });
     expect(shown(decision).conditions).toEqual([READY, 'ScalingActive False InvalidSpec']);
+    expect(decision.events).toEqual([{ type: 'Warning', reason: 'InvalidSpec', message: fault }]);
+    expect(decision.status.lastDecision).toEqual({
+      time: NOW,
+      currentReplicas: 0,
+      desiredReplicas: 0,
+      reason: 'InvalidSpec',
+      message: fault,
+    });
+  });
+});
+
+describe('events', () => {
+  const GROWN = 'cpu 80%/40%: ceil(2 × 80/40) = 4';
+  const UNREAD = `${CPU_FAILED}unable to get metrics for resource cpu: timed out`;
+  const warning = (reason: string, message: string) => ({ type: 'Warning', reason, message });
+  const rescaled = (message: string) => ({ type: 'Normal', reason: 'SuccessfulRescale', message });
+  const withoutPick = (selector: string) => ({ scale: { value: aScale({ selector, selectorFault: 'no pods' }) } });
+
+  it.each<[string, Situation, object[]]>([
+    [
+      'growing tells of the metric that asks for it',
+      GROWING,
+      [rescaled(`New size: 4; reason: cpu resource utilization (percentage of request) above target (${GROWN})`)],
+    ],
+    [
+      'shrinking tells that no metric asks for more',
+      { observation: { replicas: 4, cpuPercent: 20 } },
+      [rescaled('New size: 2; reason: All metrics below target (cpu 20%/40%: ceil(4 × 20/40) = 2)')],
+    ],
+    [
+      'a size that only the past asks for has no reason, as with the HPA',
+      {
+        observation: { replicas: 4 },
+        status: { recommendations: [{ replicas: 5, from: NOW - seconds(60), until: NOW - seconds(60) }] },
+      },
+      [
+        rescaled(
+          'New size: 5; reason:  (cpu 40%/40%: within the tolerance of 10 %; the largest recommendation of the last 300 s is 5)',
+        ),
+      ],
+    ],
+    [
+      'a size out of bounds is told once',
+      { observation: { replicas: 20 } },
+      [rescaled('New size: 10; reason: Current number of replicas above Spec.MaxReplicas')],
+    ],
+    ['staying is not told', {}, []],
+    ['what is held back is not told', { ...GROWING, spec: { mode: 'Advise' } }, []],
+    ['an obstacle that passes by itself is not told', { observation: { phase: 'Updating' } }, []],
+    [
+      'a missing selector is told in a word of its own',
+      { observation: withoutPick('') },
+      [warning('SelectorRequired', 'no pods')],
+    ],
+    [
+      'a selector that cannot be read is told',
+      { observation: withoutPick('a==(') },
+      [warning('InvalidSelector', 'no pods')],
+    ],
+    [
+      'each metric that failed is told, and that nothing could be computed',
+      { spec: { metrics: [CPU, CHEESE] }, observation: { metrics: [{ unreadable: 'timed out' }, NO_CHEESE] } },
+      [
+        warning('FailedGetResourceMetric', UNREAD),
+        warning(CHEESE.reason, CHEESE.message),
+        warning('FailedComputeMetricsReplicas', `invalid metrics (2 invalid out of 2), first error is: ${UNREAD}`),
+      ],
+    ],
+    [
+      'a metric that failed beside one that grows is told before the new size',
+      { spec: { metrics: [CPU, CHEESE] }, observation: { metrics: [{ value: someSamples(2, 800n) }, NO_CHEESE] } },
+      [
+        warning(CHEESE.reason, CHEESE.message),
+        rescaled(`New size: 4; reason: cpu resource utilization (percentage of request) above target (${GROWN})`),
+      ],
+    ],
+  ])('%s', (_, situation, expected) => {
+    expect(run(situation).events).toEqual(expected);
+  });
+});
+
+describe('several metrics', () => {
+  const lag = (name: string): ExternalMetricSpec => ({
+    type: 'External',
+    metric: { name, labelSelector: '' },
+    target: { type: 'AverageValue', averageValueMilli: 1000n },
+  });
+  const measured = (...valuesMilli: readonly bigint[]): Situation => ({
+    spec: { minReplicas: 0, metrics: valuesMilli.map((_, index) => lag('abc'.charAt(index))) },
+    observation: { metrics: valuesMilli.map((valueMilli) => ({ value: [{ valueMilli, time: NOW }] })) },
+  });
+  const active = (situation: Situation) =>
+    run(situation).status.conditions.find(({ type }) => type === 'ScalingActive');
+
+  it('follow the first of those that ask for the most', () => {
+    expect(active(measured(1000n, 4000n, 4000n))?.message).toBe(
+      'the replica count was calculated from external metric b',
+    );
+  });
+
+  it('follow any other one where the first asks for none, even one below zero, as with the HPA', () => {
+    expect(active(measured(0n, -4000n))?.message).toBe('the replica count was calculated from external metric b');
+  });
+
+  it('ask for no less than none', () => {
+    const decision = run(measured(-4000n));
+
+    expect(shown(decision).conditions).toEqual([RESCALED, ACTIVE, UNLIMITED, 'ScaledToZero True ScaledToZero']);
+    expect(decision.desiredReplicas).toBe(0);
+  });
+});
+
+describe('scaling to zero and back', () => {
+  const LAG: ExternalMetricSpec = {
+    type: 'External',
+    metric: { name: 'lag', labelSelector: '' },
+    target: { type: 'AverageValue', averageValueMilli: 1000n },
+  };
+  const scaledToZero = { conditions: [aCondition({ type: 'ScaledToZero', reason: 'ScaledToZero' })] };
+  const reading = (valueMilli: bigint) => ({ metrics: [{ value: [{ valueMilli, time: NOW }] }] });
+
+  it('grows again from a size of 0 that it chose itself', () => {
+    const spec = { minReplicas: 0, metrics: [LAG] };
+
+    expect(run({ spec, observation: { replicas: 0, ...reading(2000n) }, status: scaledToZero })).toMatchObject({
+      rescale: true,
+      desiredReplicas: 2,
+    });
+  });
+
+  it('grows at once to a minimum that was raised meanwhile', () => {
+    const spec = { minReplicas: 7, metrics: [LAG] };
+
+    expect(run({ spec, observation: { replicas: 0, ...reading(1000n) }, status: scaledToZero })).toMatchObject({
+      rescale: true,
+      desiredReplicas: 7,
+    });
+  });
+
+  it('stays at 0 where no metric can be measured there', () => {
+    const spec = { minReplicas: 0 };
+
+    expect(run({ spec, observation: { replicas: 0 }, status: scaledToZero })).toMatchObject({
+      rescale: false,
+      reason: 'ScalingDisabled',
+      status: { desiredReplicas: 0 },
+    });
+  });
+
+  it('counts a metric that it cannot read by its name', () => {
+    const broken: UnsupportedMetricSpec = { ...CHEESE, name: 'External' };
+    const spec = { minReplicas: 0, metrics: [broken] };
+
+    expect(run({ spec, observation: { replicas: 0, metrics: [NO_CHEESE] }, status: scaledToZero }).reason).toBe(
+      CHEESE.reason,
+    );
+  });
+
+  it('leaves a size of 0 that a person chose', () => {
+    const spec = { minReplicas: 0, metrics: [LAG] };
+    const status = { desiredReplicas: 3, conditions: [aCondition({ type: 'ScaledToZero', status: 'False' })] };
+
+    expect(run({ spec, observation: { replicas: 0, ...reading(2000n) }, status })).toMatchObject({
+      rescale: false,
+      reason: 'ScalingDisabled',
+      status: { desiredReplicas: 0 },
+    });
+  });
+
+  it('takes no credit for a 0 that no metric could bring back', () => {
+    const decision = run({ spec: { minReplicas: 0 }, observation: { cpuPercent: 0 } });
+
+    expect(shown(decision)).toMatchObject({
+      size: 0,
+      rescale: true,
+      conditions: [RESCALED, ACTIVE, UNLIMITED, NOT_ZERO],
+    });
+  });
+});
+
+describe('behavior', () => {
+  const rules = { selectPolicy: 'Max', policies: [{ type: 'Pods', value: 20, periodSeconds: 15 }] } as const;
+  const windows = (up: number, down?: number): Behavior => ({
+    scaleUp: { ...rules, stabilizationWindowSeconds: up },
+    scaleDown: { ...rules, ...(down !== undefined && { stabilizationWindowSeconds: down }) },
+  });
+  const ended = (replicas: number, age: number) => ({ replicas, from: NOW - age, until: NOW - age });
+
+  it.each<[string, Behavior, number, string]>([
+    ['a smaller one while growing', windows(60), 80, 'held at 3 by the recommendations of the last 60 s'],
+    ['a larger one while shrinking', windows(0, 90), 0, 'held at 3 by the recommendations of the last 90 s'],
+    [
+      'a larger one, by the window of the settings',
+      windows(0),
+      0,
+      'held at 3 by the recommendations of the last 300 s',
+    ],
+  ])('tells that a recommendation holds the size: %s', (_, behavior, cpuPercent, sentence) => {
+    const replicas = cpuPercent === 0 ? 4 : 2;
+    const status = { recommendations: [ended(3, seconds(30))] };
+
+    expect(run({ spec: { behavior }, observation: { replicas, cpuPercent }, status }).message).toContain(sentence);
+  });
+
+  it.each<[string, Behavior, number]>([
+    ['of growing', windows(600, 60), 600],
+    ['of shrinking', windows(60, 600), 600],
+    ['of the settings', windows(60), 300],
+  ])('remembers what was recommended for as long as the longer window: %s', (_, behavior, longest) => {
+    const kept = ended(3, seconds(longest));
+    const status = { recommendations: [ended(8, seconds(longest) + 1), kept] };
+
+    expect(run({ spec: { behavior }, status }).status.recommendations).toEqual([kept, { replicas: 2, from: NOW }]);
+  });
+
+  it('remembers nothing where no window looks back', () => {
+    const spec = { behavior: { scaleUp: rules, scaleDown: { ...rules, stabilizationWindowSeconds: 0 } } };
+
+    expect(run({ spec, status: { recommendations: [ended(8, 1)] } }).status.recommendations).toEqual([
+      { replicas: 2, from: NOW },
+    ]);
   });
 });
 
@@ -591,6 +833,59 @@ describe('conditions', () => {
     const decision = decide(anInput({ observation: anObservation({ replicas: 20 }), status: settled }));
 
     expect(shown(decision).conditions).toEqual([RESCALED, ACTIVE, UNLIMITED, NOT_ZERO]);
+  });
+});
+
+describe('the reason', () => {
+  it('is that of AbleToScale, wherever it stands', () => {
+    const off = run({ spec: { mode: 'Off' } });
+
+    const decision = decide(anInput({ status: off.status }));
+
+    expect(shown(decision)).toMatchObject({ conditions: [ACTIVE, READY, UNLIMITED], reason: 'ReadyForNewScale' });
+  });
+});
+
+describe("an edit of the user's parallelism or slots", () => {
+  const basis = { parallelism: 8, taskSlots: 2 };
+  const recommendations = [{ replicas: 4, from: NOW - seconds(30), until: NOW - seconds(30) }];
+
+  it.each([
+    ['parallelism', { parallelism: 4, taskSlots: 2 }],
+    ['slots', { parallelism: 8, taskSlots: 4 }],
+  ])('forgets what was recommended before: %s', (_, scaleBasis) => {
+    const decision = run({
+      observation: { scaleBasis, cpuPercent: 1 },
+      status: { scaleBasis: basis, recommendations },
+    });
+
+    expect(decision.status.scaleBasis).toEqual(scaleBasis);
+    expect(decision.status.recommendations).toEqual([
+      { replicas: 2, from: NOW - 1, until: NOW - 1 },
+      { replicas: 1, from: NOW },
+    ]);
+  });
+
+  it.each([
+    ['the same', { observation: { scaleBasis: basis }, status: { scaleBasis: basis, recommendations } }],
+    ['seen for the first time', { observation: { scaleBasis: basis }, status: { recommendations } }],
+    ['not seen', { status: { scaleBasis: basis, recommendations } }],
+  ] satisfies [string, Situation][])('forgets nothing while they are %s', (_, situation) => {
+    const { status } = run(situation);
+
+    expect(status.scaleBasis).toEqual(basis);
+    expect(status.recommendations).toEqual([...recommendations, { replicas: 2, from: NOW }]);
+  });
+
+  it('takes a step of ours that was under way as made: what is seen is the size that the user asked for', () => {
+    const pendingRescale = { from: 2, to: 3, time: NOW - seconds(15) };
+    const seen = { replicas: 8, scaleBasis: { parallelism: 16, taskSlots: 2 } };
+    const status = { scaleBasis: basis, pendingRescale };
+
+    expect(run({ observation: seen, status }).status.scaleEvents).toEqual([{ change: 1, time: NOW - seconds(15) }]);
+    expect(run({ observation: { ...seen, scaleBasis: basis }, status }).status.scaleEvents).toEqual([
+      { change: 6, time: NOW - seconds(15) },
+    ]);
   });
 });
 
@@ -733,6 +1028,68 @@ describe('the last decision', () => {
 
     expect(second.status.lastDecision).toMatchObject({ reason: 'DeploymentInProgress', time: NOW + seconds(15) });
   });
+
+  const LATER = NOW + seconds(15);
+  const following = (first: Situation, second: Situation): Decision =>
+    decide(
+      anInput({
+        spec: anAutoscalerSpec(second.spec),
+        observation: anObservation(second.observation),
+        status: run(first).status,
+        now: LATER,
+      }),
+    );
+
+  it('notes another error under the same reason', () => {
+    const timedOut = { observation: { scale: { unreadable: 'timed out' } } };
+    const forbidden = { observation: { scale: { unreadable: '403 Forbidden' } } };
+
+    expect(following(timedOut, timedOut).status.lastDecision).toMatchObject({ time: NOW, currentReplicas: 0 });
+    expect(following(timedOut, forbidden).status.lastDecision).toMatchObject({
+      time: LATER,
+      message: "Headrace was unable to get the target's current scale: 403 Forbidden",
+    });
+  });
+
+  it('does not note other numbers under the same reason', () => {
+    expect(following({}, { observation: { cpuPercent: 41 } }).status.lastDecision).toMatchObject({ time: NOW });
+  });
+
+  it('notes another size under the same reason', () => {
+    const advise = { spec: { mode: 'Advise' } } as const;
+
+    expect(
+      following({ ...advise, observation: { cpuPercent: 60 } }, { ...advise, ...GROWING }).status.lastDecision,
+    ).toMatchObject({ time: LATER, desiredReplicas: 4 });
+  });
+
+  it('notes a rescale that is made again, because it was lost', () => {
+    expect(following(GROWING, GROWING).status.lastDecision).toMatchObject({ time: LATER, reason: 'SuccessfulRescale' });
+  });
+
+  it('does not tell of a rescale that was lost when nothing is to be done any more', () => {
+    const forgetful = { spec: anAutoscalerSpec({ settings: { downscaleStabilizationSeconds: 0 } }) };
+
+    expect(following(GROWING, forgetful).status.lastDecision).toMatchObject({
+      time: LATER,
+      currentReplicas: 2,
+      reason: 'ReadyForNewScale',
+    });
+  });
+
+  it('notes what keeps the size after a rescale', () => {
+    expect(following(GROWING, { observation: { replicas: 4, cpuPercent: 10 } }).status.lastDecision).toMatchObject({
+      time: LATER,
+      reason: 'ScaleDownStabilized',
+    });
+  });
+
+  it('notes that nothing is to be done after anything but a rescale', () => {
+    expect(following({ observation: { phase: 'Updating' } }, {}).status.lastDecision).toMatchObject({
+      time: LATER,
+      reason: 'ReadyForNewScale',
+    });
+  });
 });
 
 describe('a write of the size that failed', () => {
@@ -749,6 +1106,35 @@ describe('a write of the size that failed', () => {
       message: 'Headrace was unable to update the target scale: timed out',
       lastTransitionTime: NOW,
     });
+  });
+
+  it('is the last decision', () => {
+    const { status } = run(GROWING);
+
+    expect(failRescale(status, { error: 'timed out', before: aStatus(), now: NOW + 1 }).lastDecision).toEqual({
+      time: NOW,
+      currentReplicas: 2,
+      desiredReplicas: 4,
+      reason: 'FailedUpdateScale',
+      message: 'Headrace was unable to update the target scale: timed out',
+    });
+  });
+
+  it('leaves ScaledToZero as it was before', () => {
+    const { status } = run(GROWING);
+    const before = aStatus({ conditions: [aCondition({ type: 'ScaledToZero', reason: 'ScaledToZero' })] });
+    const conditions = (from: AutoscalerStatus) =>
+      failRescale(status, { error: 'timed out', before: from, now: NOW }).conditions.map(
+        ({ type, status, reason }) => `${type} ${status} ${reason}`,
+      );
+
+    expect(conditions(aStatus())).toEqual(['AbleToScale False FailedUpdateScale', ACTIVE, UNLIMITED]);
+    expect(conditions(before)).toEqual([
+      'AbleToScale False FailedUpdateScale',
+      ACTIVE,
+      UNLIMITED,
+      'ScaledToZero True ScaledToZero',
+    ]);
   });
 
   it('shows no desired size where there was none before', () => {

@@ -7,6 +7,7 @@ import {
   largestRecommendation,
   recordRecommendation,
   resolvePendingRescale,
+  smallestRecommendation,
 } from '../../shared/scaling/history.ts';
 import type { AutoscalerStatus, PendingRescale, ScaleEvent } from '../../shared/scaling/types.ts';
 import { anAutoscalerSpec, anObservation, aPodSample, aStatus, NOW, seconds, somePods } from '../support/builders.ts';
@@ -25,6 +26,20 @@ describe('initialRecommendations', () => {
   });
 });
 
+describe('largestRecommendation and smallestRecommendation', () => {
+  const recommendations = [9, 3, 5].map((replicas) => ({ replicas, from: NOW - TICK * 4, until: NOW - TICK * 3 }));
+
+  it('find the largest and the smallest size within the window', () => {
+    expect(largestRecommendation(recommendations, window)).toBe(9);
+    expect(smallestRecommendation(recommendations, window)).toBe(3);
+  });
+
+  it('find nothing where nothing was recommended within the window', () => {
+    expect(largestRecommendation(recommendations, { ...window, seconds: 30 })).toBeUndefined();
+    expect(smallestRecommendation(recommendations, { ...window, seconds: 30 })).toBeUndefined();
+  });
+});
+
 describe('recordRecommendation', () => {
   it('begins an entry with the first recommendation', () => {
     expect(recordRecommendation([], 3, tick)).toEqual([{ replicas: 3, from: NOW }]);
@@ -34,6 +49,16 @@ describe('recordRecommendation', () => {
     const held = [{ replicas: 3, from: NOW - TICK * 10 }];
 
     expect(recordRecommendation(held, 3, tick)).toBe(held);
+  });
+
+  it('looks at the newest of several entries', () => {
+    const held = [
+      { replicas: 5, from: NOW - TICK * 20, until: NOW - TICK * 11 },
+      { replicas: 3, from: NOW - TICK * 10 },
+    ];
+
+    expect(recordRecommendation(held, 3, tick)).toBe(held);
+    expect(recordRecommendation(held, 5, tick)).not.toBe(held);
   });
 
   it('ends the newest entry with the last tick at which it held when another follows', () => {
@@ -63,7 +88,7 @@ describe('recordRecommendation', () => {
 
   it('drops entries that ended before the window', () => {
     const ended = [
-      { replicas: 9, from: NOW - seconds(900), until: NOW - seconds(301) },
+      { replicas: 9, from: NOW - seconds(900), until: NOW - seconds(300) - 1 },
       { replicas: 8, from: NOW - seconds(300), until: NOW - seconds(300) },
     ];
 
@@ -220,7 +245,7 @@ describe('resolvePendingRescale', () => {
   });
 
   it('keeps an intent while its write may be under way', () => {
-    const memory = { scaleEvents: [], pendingRescale: { ...pendingRescale, time: NOW - seconds(29) } };
+    const memory = { scaleEvents: [], pendingRescale: { ...pendingRescale, time: NOW - seconds(30) + 1 } };
 
     expect(resolvePendingRescale(memory, 2, NOW)).toBe(memory);
   });

@@ -86,6 +86,27 @@ const rows: Row[] = [
     cpu: 'ready',
     memory: 'ready',
   },
+  {
+    name: 'a pod in the last millisecond of its initialization period, with an old sample',
+    pod: { startTime: NOW - 299_999, ...readySince(5) },
+    sample: sampledAgo(10),
+    cpu: 'unready',
+    memory: 'ready',
+  },
+  {
+    name: 'a young pod whose sample reaches back a millisecond before it was ready',
+    pod: { ...startedAgo(100), ...readySince(25) },
+    sample: { time: NOW - 10_001, windowSeconds: 15 },
+    cpu: 'unready',
+    memory: 'ready',
+  },
+  {
+    name: 'an old pod that became unready a millisecond before it could have been ready',
+    pod: { ...startedAgo(400), ready: { status: 'False', lastTransitionTime: NOW - seconds(400) + 29_999 } },
+    sample: sampledAgo(10),
+    cpu: 'unready',
+    memory: 'ready',
+  },
 ];
 
 describe('groupPods', () => {

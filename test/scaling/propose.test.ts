@@ -135,6 +135,16 @@ describe('an AverageValue target', () => {
       seenAndWanted: '1500m/1',
       arithmetic: 'ceil(2 × 1500m/1) = 3',
     });
+    expect((proposal as MetricProposal).currentMetric).not.toHaveProperty('averageUtilization');
+  });
+
+  it('speaks of usage where it fails', () => {
+    expect(propose(anInput({ metric: aMemoryTarget(1000n), samples: [] }))).toEqual({
+      reason: 'FailedGetResourceMetric',
+      message:
+        'failed to get memory usage: unable to get metrics for resource memory: no metrics returned from resource metrics API',
+      seenAndWanted: '<unknown>/1',
+    });
   });
 
   it('truncates the mean', () => {
@@ -209,10 +219,155 @@ describe('missing and unready pods', () => {
     expect(shrinking).toMatchObject({ replicas: 1, arithmetic: 'ceil(2 × 10/40) = 1' });
   });
 
+  it('takes a missing pod as using exactly its request when shrinking, and no more', () => {
+    const metric = aResourceMetric({ target: { type: 'Utilization', averageUtilization: 80 } });
+
+    const proposal = propose(anInput({ metric, samples: someSamples(1, 510n) }));
+
+    // (510 + 1000) / 2000 = 75.5 %
+    expect(proposal).toMatchObject({
+      arithmetic: '75/80 is within the tolerance of 10 % (1 without a sample taken as fully used)',
+    });
+  });
+
+  it('takes a missing pod as using nothing at all when growing', () => {
+    const proposal = propose(anInput({ metric: aMemoryTarget(1n), samples: someSamples(1, 3n) }));
+
+    // (3 + 0) / 2, truncated.
+    expect(proposal).toMatchObject({
+      arithmetic: '1m/1m is within the tolerance of 10 % (1 without a sample taken as idle)',
+    });
+  });
+
+  it('speaks of unready pods only where they are filled in', () => {
+    const pods = [...somePods(3), aPod({ name: 'orders-3', phase: 'Pending' })];
+
+    expect(propose(anInput({ pods, samples: someSamples(2, 100n) }))).toMatchObject({
+      arithmetic: '40/40 is within the tolerance of 10 % (1 without a sample taken as fully used)',
+    });
+    expect(propose(anInput({ pods, samples: someSamples(2, 1600n) }))).toMatchObject({
+      arithmetic: 'ceil(4 × 80/40) = 8 (1 without a sample taken as idle, 1 not ready taken as idle)',
+    });
+  });
+
+  it('has a direction where the filled size is the current one', () => {
+    const shrinking = propose(anInput({ pods: somePods(4), samples: someSamples(3, 100n) }));
+    const scale = aScale({ replicas: 3 });
+    const growing = propose({ ...anInput({ samples: someSamples(1, 1120n) }), scale });
+
+    expect(shrinking).toMatchObject({
+      replicas: 4,
+      arithmetic: 'ceil(4 × 32/40) = 4 (1 without a sample taken as fully used)',
+    });
+    // (112 + 0) / 2 = 56 %
+    expect(growing).toMatchObject({
+      replicas: 3,
+      arithmetic: 'ceil(2 × 56/40) = 3 (1 without a sample taken as idle)',
+    });
+  });
+
+  it('stays where the filled size goes against the filled usage, because the pods are not as many as the size', () => {
+    const input = anInput({ samples: someSamples(1, 1120n) });
+
+    expect(propose({ ...input, scale: aScale({ replicas: 4 }) })).toMatchObject({
+      replicas: 4,
+      arithmetic: 'no clear direction: ceil(2 × 56/40) = 3 (1 without a sample taken as idle)',
+    });
+  });
+
   it('shows the value as it was before any pod was filled in', () => {
     const proposal = propose(anInput({ pods: somePods(4), samples: someSamples(3, 800n) }));
 
     expect(proposal).toMatchObject({ currentMetric: { averageUtilization: 80, averageValueMilli: 800n } });
+  });
+});
+
+describe('a ContainerResource metric', () => {
+  const metric = {
+    type: 'ContainerResource',
+    resource: 'cpu',
+    container: 'taskmanager',
+    target: { type: 'Utilization', averageUtilization: 40 },
+  } as const;
+  const withSidecar = [
+    { name: 'taskmanager', requestsMilli: { cpu: 500n } },
+    { name: 'sidecar', requestsMilli: {} },
+  ];
+
+  it('looks at the requests of its container alone', () => {
+    const pods = somePods(2, { containers: withSidecar, requestsMilli: { cpu: 9000n } });
+
+    expect(propose(anInput({ metric, pods, samples: someSamples(2, 400n) }))).toMatchObject({
+      description: 'cpu container resource utilization (percentage of request)',
+      arithmetic: 'ceil(2 × 80/40) = 4',
+    });
+  });
+
+  it('fails where a pod is without its container', () => {
+    const pods = [aPod(), aPod({ name: 'orders-1', containers: withSidecar.slice(1) })];
+
+    expect(propose(anInput({ metric, pods }))).toMatchObject({
+      reason: 'FailedGetContainerResourceMetric',
+      message: 'failed to get cpu utilization: container taskmanager not found in Pod orders-1',
+    });
+  });
+});
+
+describe('a Resource metric', () => {
+  it('looks at what the pod as a whole asks for, where it says so', () => {
+    const pods = somePods(2, { requestsMilli: { cpu: 500n } });
+
+    expect(propose(anInput({ pods, samples: someSamples(2, 400n) }))).toMatchObject({
+      arithmetic: 'ceil(2 × 80/40) = 4',
+    });
+    expect(propose(anInput({ metric: aResourceMetric({ resource: 'memory' }), pods }))).toMatchObject({
+      message: 'failed to get memory utilization: missing pod-level request for memory in Pod orders-0',
+    });
+  });
+
+  it('counts a pod without containers as asking for nothing', () => {
+    const pods = [aPod(), aPod({ name: 'orders-1', containers: [] })];
+
+    // (400 + 400) / 1000
+    expect(propose(anInput({ pods }))).toMatchObject({ arithmetic: 'ceil(2 × 80/40) = 4' });
+  });
+
+  it('shows no more than the largest int32 of percents', () => {
+    const pods = somePods(2, { containers: [{ name: 'taskmanager', requestsMilli: { cpu: 1n } }] });
+
+    expect(propose(anInput({ pods, samples: someSamples(2, 2n ** 62n) }))).toMatchObject({
+      replicas: 107_374_183,
+      currentMetric: { averageUtilization: 2_147_483_647 },
+    });
+  });
+});
+
+describe('a Pods metric', () => {
+  const metric = {
+    type: 'Pods',
+    metric: { name: 'busy', labelSelector: '' },
+    target: { type: 'AverageValue', averageValueMilli: 400n },
+  } as const;
+
+  it('is the mean of its pods, ready for the CPU or not', () => {
+    const pods = somePods(2, { ready: { status: 'False', lastTransitionTime: NOW } });
+
+    expect(propose(anInput({ metric, pods, samples: someSamples(2, 800n) }))).toEqual({
+      replicas: 4,
+      description: 'pods metric busy',
+      currentMetric: { metric, averageValueMilli: 800n },
+      seenAndWanted: '800m/400m',
+      arithmetic: 'ceil(2 × 800m/400m) = 4',
+    });
+  });
+
+  it('says where nothing came from', () => {
+    expect(propose(anInput({ metric, samples: [] }))).toEqual({
+      reason: 'FailedGetPodsMetric',
+      message:
+        'failed to get pods metric value: unable to get metric busy: no metrics returned from custom metrics API',
+      seenAndWanted: '<unknown>/400m',
+    });
   });
 });
 
@@ -281,10 +436,12 @@ describe('what cannot be read', () => {
     });
   });
 
-  it('accepts a sample of exactly the greatest age', () => {
-    const samples = someSamples(2, 800n, { time: NOW - seconds(180) });
+  it('accepts a sample of exactly the greatest age, and none of a millisecond more', () => {
+    const asOld = someSamples(2, 800n, { time: NOW - seconds(180) });
+    const older = someSamples(2, 800n, { time: NOW - seconds(180) - 1 });
 
-    expect(propose(anInput({ samples }))).toMatchObject({ replicas: 4 });
+    expect(propose(anInput({ samples: asOld }))).toMatchObject({ replicas: 4 });
+    expect(propose(anInput({ samples: older }))).toMatchObject({ reason: 'FailedGetResourceMetric' });
   });
 
   it('accepts any age when no greatest age is set, as the HPA does', () => {
