@@ -8,6 +8,12 @@ import { gzipSync } from 'node:zlib';
 import { Clock } from './clock.ts';
 import { type Answer, jsonAnswer, type SandboxRequest, textAnswer } from './exchange.ts';
 import { type FaultEffect, Faults, faultAnswer } from './faults.ts';
+import {
+  type CustomMetricsVersion,
+  type ExternalMetricSetting,
+  MetricValues,
+  type ObjectMetricSetting,
+} from './metrics.ts';
 import { podMetrics } from './pods.ts';
 import { encodeStatus, protobufType } from './protobuf.ts';
 import { RequestLog, summarize } from './request-log.ts';
@@ -15,6 +21,7 @@ import { isAuthenticated } from './routes/authentication.ts';
 import { answerDiscovery, answerPublic } from './routes/discovery.ts';
 import { answerEks } from './routes/eks.ts';
 import { answerResource } from './routes/kubernetes.ts';
+import { answerMetrics, metricsGroups } from './routes/metrics.ts';
 import { Queue } from './routes/sqs.ts';
 import { Simulation } from './simulation.ts';
 import { Refusal, unauthorized } from './statuses.ts';
@@ -58,6 +65,7 @@ export class Sandbox {
   readonly requests = new RequestLog();
   readonly faults = new Faults();
   readonly hooks = new Hooks();
+  readonly #metrics: MetricValues;
   readonly #server = createServer((request, response) => void this.#exchange(request, response));
 
   constructor({ now = Date.now(), clusterName = 'sandbox', namespace = 'default' }: SandboxOptions) {
@@ -67,6 +75,7 @@ export class Sandbox {
     this.store = new Store(() => this.clock.now());
     this.simulation = new Simulation(this.store, () => this.clock.now());
     this.queue = new Queue(queuePath, () => this.clock.now());
+    this.#metrics = new MetricValues(() => this.clock.now());
     // An idle connection that the server closes just as the client uses it again would be a fault nobody asked for.
     this.#server.keepAliveTimeout = 0;
   }
@@ -122,6 +131,26 @@ export class Sandbox {
   setUsage({ namespace, name, cpuMilli, time = this.clock.now() }: PodUsageSetting): void {
     const labels = this.store.get('Pod', namespace, name)?.metadata.labels ?? {};
     this.store.put(podMetrics({ namespace, name, labels, time, usageNano: cpuMilli * 1_000_000 }));
+  }
+
+  /** Lets custom.metrics.k8s.io say of a pod in the store what a test wants. */
+  setPodMetric(setting: Omit<ObjectMetricSetting, 'resource'>): void {
+    this.#metrics.setOfObject({ ...setting, resource: 'pods' });
+  }
+
+  /** The same of any other object, or of a namespace, which need not be in the store. */
+  setObjectMetric(setting: ObjectMetricSetting): void {
+    this.#metrics.setOfObject(setting);
+  }
+
+  /** Lets external.metrics.k8s.io say what a test wants. */
+  setExternalMetric(setting: ExternalMetricSetting): void {
+    this.#metrics.setExternal(setting);
+  }
+
+  /** Which versions of custom.metrics.k8s.io there are from now on; at first v1beta2 alone, none is a cluster without an adapter. */
+  serveCustomMetrics(...versions: readonly CustomMetricsVersion[]): void {
+    this.#metrics.customVersions = versions;
   }
 
   /** Ends the server and every connection to it. */
@@ -180,7 +209,11 @@ export class Sandbox {
 
     const identity = { staticToken, clusterName: this.clusterName, accessKeyId, secretAccessKey };
     if (!isAuthenticated(request, identity, this.clock.now())) throw unauthorized();
-    return answerDiscovery(request) ?? answerResource(this.store, request);
+    return (
+      answerDiscovery(request, metricsGroups(this.#metrics)) ??
+      answerMetrics(this.store, this.#metrics, request) ??
+      answerResource(this.store, request)
+    );
   }
 
   /** For who runs the sandbox as a process of its own: the request log's sums, and the clock. */

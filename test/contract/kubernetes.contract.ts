@@ -37,6 +37,8 @@ import {
 } from '../../shared/kubernetes/paths.ts';
 import { listPods, listPodUsage } from '../../shared/kubernetes/pods.ts';
 import { createScalableKinds, patchScale, readScale } from '../../shared/kubernetes/scale.ts';
+import { readObjectMetric, readPodsMetric } from '../../shared/metrics/custom.ts';
+import { readExternalMetric } from '../../shared/metrics/external.ts';
 import { samplesOf } from '../../shared/metrics/resource.ts';
 import type { AutoscalerStatus } from '../../shared/scaling/types.ts';
 import { type ApiClient, mergePatch } from '../real/bench/api-client.ts';
@@ -59,6 +61,14 @@ export interface ContractCluster {
   readonly admin: ApiClient;
   /** What metrics.k8s.io says of one pod, measured over 15 s. */
   setPodUsage(usage: PodUsageSetting): void;
+  /** What custom.metrics.k8s.io says of one pod, measured over 15 s. */
+  setPodMetric(metric: MetricSetting & { readonly pod: string }): void;
+  /** The same of another object, by plural and group; "namespaces" is the namespace itself. */
+  setObjectMetric(metric: MetricSetting & { readonly resource: string; readonly name: string }): void;
+  /** What external.metrics.k8s.io says. */
+  setExternalMetric(metric: Omit<MetricSetting, keyof Series> & { readonly series: readonly Series[] }): void;
+  /** From now on custom.metrics.k8s.io is served in this version alone. */
+  serveCustomMetrics(version: 'v1beta1' | 'v1beta2'): Promise<void>;
   /** Forgets the past, so that a list that was begun before cannot be continued. */
   compact(): Promise<void>;
   close(): Promise<void>;
@@ -70,6 +80,19 @@ export interface PodUsageSetting {
   readonly cpuMilli: number;
   /** Epoch milliseconds. */
   readonly time: number;
+}
+
+export interface Series {
+  /** A quantity. */
+  readonly value: string;
+  /** Epoch milliseconds of a whole second. */
+  readonly time: number;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+export interface MetricSetting extends Series {
+  readonly namespace: string;
+  readonly metric: string;
 }
 
 const DEPLOYMENTS: ResourceType = { apiVersion: 'apps/v1', plural: 'deployments' };
@@ -376,6 +399,82 @@ export function describeKubernetesContract(name: string, connect: () => Promise<
         expect(samplesOf('cpu', usage).toSorted(byPod)).toEqual(expected);
         expect(samplesOf('cpu', everywhere.filter(isOneOf([namespace]))).toSorted(byPod)).toEqual(expected);
       });
+    });
+
+    describe.each(['v1beta2', 'v1beta1'] as const)('custom.metrics.k8s.io/%s', (version) => {
+      const time = Date.parse('2026-01-31T10:00:00Z');
+      const none = { metricSelector: '' };
+
+      beforeEach(async () => {
+        await cluster.serveCustomMetrics(version);
+        // What a client has learned of the versions it keeps.
+        client.close();
+        client = open();
+      });
+
+      it('has a metric of each pod that a selector picks', async () => {
+        for (const name of ['a', 'b', 'c']) await createPod({ name });
+        for (const pod of ['a', 'b'])
+          cluster.setPodMetric({ namespace, metric: 'busy', pod, value: pod === 'a' ? '500m' : '2', time });
+
+        const question = { namespace, metric: 'busy', ...none };
+        const all = await readPodsMetric(client, { ...question, selector: 'app=job' });
+        const one = await readPodsMetric(client, { ...question, selector: 'app=job,tier in (b,c)' });
+
+        const windowSeconds = 15;
+        const b = { pod: 'b', valueMilli: 2000n, time, windowSeconds };
+        expect(all.toSorted(byPod)).toEqual([{ pod: 'a', valueMilli: 500n, time, windowSeconds }, b]);
+        expect(one).toEqual([b]);
+      });
+
+      it('has the series of a metric that its selector picks', async () => {
+        for (const name of ['a', 'b']) await createPod({ name });
+        for (const pod of ['a', 'b'])
+          cluster.setPodMetric({ namespace, metric: 'busy', pod, value: '1', time, labels: { topic: pod } });
+
+        const question = { namespace, metric: 'busy', selector: 'app=job' };
+        const found = await readPodsMetric(client, { ...question, metricSelector: 'topic=b' });
+
+        expect(found.map(({ pod }) => pod)).toEqual(['b']);
+      });
+
+      it('has a metric of another object', async () => {
+        const resource = 'flinkapplications.flink.k8s.io';
+        cluster.setObjectMetric({ namespace, resource, name: 'front', metric: 'requests', value: '1k', time });
+
+        const question = { namespace, resource, name: 'front', metric: 'requests', ...none };
+        expect(await readObjectMetric(client, question)).toEqual([{ valueMilli: 1_000_000n, time }]);
+      });
+
+      it('has a metric of the namespace itself', async () => {
+        const setting = { resource: 'namespaces', name: namespace, metric: 'requests', value: '3', time };
+        cluster.setObjectMetric({ namespace, ...setting });
+
+        const question = { namespace, resource: undefined, name: namespace, metric: 'requests', ...none };
+        expect(await readObjectMetric(client, question)).toEqual([{ valueMilli: 3000n, time }]);
+      });
+
+      it('does not find what nobody measures', async () => {
+        const question = { namespace, resource: 'services', name: 'front', metric: 'unknown', ...none };
+
+        expect(isNotFound(await refusalOf(readObjectMetric(client, question)))).toBe(true);
+        expect(await readPodsMetric(client, { ...question, selector: 'app=job' })).toEqual([]);
+      });
+    });
+
+    it('external.metrics.k8s.io has the series that a selector picks', async () => {
+      const time = Date.parse('2026-01-31T10:00:00Z');
+      const series = ['orders', 'payments'].map((topic) => ({ value: '1500m', time, labels: { topic } }));
+      cluster.setExternalMetric({ namespace, metric: 'lag', series });
+
+      const question = { namespace, metric: 'lag' };
+      const read = async (metricSelector: string, metric = 'lag') =>
+        (await readExternalMetric(client, { ...question, metric, metricSelector })).length;
+
+      expect(await readExternalMetric(client, { ...question, metricSelector: 'topic=orders' })).toEqual([
+        { valueMilli: 1500n, time },
+      ]);
+      expect([await read(''), await read('topic=returns'), await read('', 'unknown')]).toEqual([2, 0, 0]);
     });
 
     describe('a scale', () => {

@@ -23,6 +23,10 @@ async function connectSandbox(): Promise<ContractCluster> {
     },
     admin: adminOf(sandbox),
     setPodUsage: ({ namespace, pod, cpuMilli, time }) => sandbox.setUsage({ namespace, name: pod, cpuMilli, time }),
+    setPodMetric: ({ pod, ...metric }) => sandbox.setPodMetric({ ...metric, name: pod, windowSeconds: 15 }),
+    setObjectMetric: (metric) => sandbox.setObjectMetric(metric),
+    setExternalMetric: (metric) => sandbox.setExternalMetric(metric),
+    serveCustomMetrics: async (version) => sandbox.serveCustomMetrics(version),
     compact: async () => sandbox.store.compact(),
     close: async () => {
       await sandbox.close();

@@ -9,16 +9,31 @@ describeKubernetesContract('kube-apiserver', connectBench);
 
 async function connectBench(): Promise<ContractCluster> {
   const controlPlane = await sharedControlPlane();
-  const metricsApi = await startMetricsApi(controlPlane);
+  const groups = ['metrics.k8s.io', 'custom.metrics.k8s.io', 'external.metrics.k8s.io'] as const;
+  const metricsApi = await startMetricsApi(controlPlane, { groups });
+  const { values } = metricsApi;
   return {
     kubeconfig: controlPlane.adminKubeconfig,
     eksIdentity: { cluster: clusterName, region: 'eu-west-1', credentials: eksCredentials },
     admin: controlPlane.admin,
     setPodUsage: ({ namespace, pod, cpuMilli, time }) =>
-      metricsApi.values.setPodUsage({ namespace, pod }, { cpu: `${cpuMilli}m`, timestamp: time, windowSeconds: 15 }),
+      values.setPodUsage({ namespace, pod }, { cpu: `${cpuMilli}m`, timestamp: time, windowSeconds: 15 }),
+    setPodMetric: ({ namespace, metric, pod, time, ...value }) =>
+      values.setPodMetric(metric, { namespace, pod }, { ...value, timestamp: time }),
+    setObjectMetric: ({ namespace, metric, resource, name, time, ...value }) => {
+      const target = { namespace, resource, name, apiVersion: 'v1', kind: 'Any' };
+      values.setObjectMetric(metric, target, { ...value, timestamp: time });
+    },
+    setExternalMetric: ({ namespace, metric, series }) =>
+      values.setExternalMetric(
+        metric,
+        namespace,
+        series.map(({ time, ...value }) => ({ ...value, timestamp: time })),
+      ),
+    serveCustomMetrics: (version) => metricsApi.register('custom.metrics.k8s.io', version),
     compact: async () => {
       await controlPlane.compact();
-      await metricsApi.register('metrics.k8s.io');
+      for (const group of groups) await metricsApi.register(group);
     },
     close: () => metricsApi.close(),
   };

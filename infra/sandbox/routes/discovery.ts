@@ -11,31 +11,41 @@ export function answerPublic({ path }: SandboxRequest): Answer | undefined {
   return undefined;
 }
 
-/** Answers the paths that list groups, versions and resources. Undefined for every other path. */
-export function answerDiscovery(request: SandboxRequest): Answer | undefined {
-  // These, and no other paths, mean the same with a slash at their end.
-  const path = request.path.replace(/\/$/, '');
-  if (path === '/api') return jsonAnswer(200, { kind: 'APIVersions', versions: ['v1'] });
-  if (path === '/apis') return jsonAnswer(200, { kind: 'APIGroupList', apiVersion: 'v1', groups: groups() });
-  const [, group, version] = /^\/(?:apis\/([^/]+)|api)(?:\/([^/]+))?$/.exec(path) ?? [];
-  if (group && !version) {
-    const found = groups().find(({ name }) => name === group);
-    return found && jsonAnswer(200, { kind: 'APIGroup', apiVersion: 'v1', ...found });
-  }
-  const ofVersion = kinds.filter((kind) => kind.group === (group ?? '') && kind.version === version);
-  const [first] = ofVersion;
-  if (!first) return undefined;
-  const resources = ofVersion.flatMap(resourcesOf);
-  return jsonAnswer(200, { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: apiVersionOf(first), resources });
+/** A group without objects, whose values stand at paths of their own. */
+interface ValueGroup {
+  readonly name: string;
+  readonly versions: readonly string[];
 }
 
-function groups() {
+/** Answers the paths that list groups, versions and resources, those of `valueGroups` too. Undefined for every other path. */
+export function answerDiscovery(request: SandboxRequest, valueGroups: readonly ValueGroup[]): Answer | undefined {
+  // These, and no other paths, mean the same with a slash at their end.
+  const path = request.path.replace(/\/$/, '');
+  const groups = [...kindGroups(), ...valueGroups].map(describeGroup);
+  if (path === '/api') return jsonAnswer(200, { kind: 'APIVersions', versions: ['v1'] });
+  if (path === '/apis') return jsonAnswer(200, { kind: 'APIGroupList', apiVersion: 'v1', groups });
+  const [, group = '', version] = /^\/(?:apis\/([^/]+)|api)(?:\/([^/]+))?$/.exec(path) ?? [];
+  if (group && !version) {
+    const found = groups.find(({ name }) => name === group);
+    return found && jsonAnswer(200, { kind: 'APIGroup', apiVersion: 'v1', ...found });
+  }
+  const ofVersion = kinds.filter((kind) => kind.group === group && kind.version === version);
+  const hasValues = valueGroups.some(({ name, versions }) => name === group && versions.includes(version ?? ''));
+  if (ofVersion.length === 0 && !hasValues) return undefined;
+  const groupVersion = apiVersionOf({ group, version: version ?? '' });
+  const resources = ofVersion.flatMap(resourcesOf);
+  return jsonAnswer(200, { kind: 'APIResourceList', apiVersion: 'v1', groupVersion, resources });
+}
+
+function kindGroups(): ValueGroup[] {
   return kinds
     .filter((kind, index) => kind.group && kinds.findIndex(({ group }) => group === kind.group) === index)
-    .map((kind) => {
-      const version = { groupVersion: apiVersionOf(kind), version: kind.version };
-      return { name: kind.group, versions: [version], preferredVersion: version };
-    });
+    .map(({ group, version }) => ({ name: group, versions: [version] }));
+}
+
+function describeGroup({ name, versions }: ValueGroup) {
+  const described = versions.map((version) => ({ groupVersion: `${name}/${version}`, version }));
+  return { name, versions: described, preferredVersion: described[0] };
 }
 
 function resourcesOf(kind: Kind): object[] {

@@ -18,7 +18,7 @@ import { type MetricQuestion, type MetricsAnswers, metricValueList } from '../be
 import { createApplication, setApplicationStatus, taskManagerLabels, taskManagerSelector } from '../bench/workloads.ts';
 import { type Case, type PodPlan, type PodUsagePlan, settings, type TickPlan } from './plan.ts';
 
-export const namespace = unauditedNamespace;
+const namespace = unauditedNamespace;
 
 const hpasPath = `/apis/autoscaling/v2/namespaces/${namespace}/horizontalpodautoscalers`;
 const autoscalersPath = `/apis/headrace.dev/v1alpha1/namespaces/${namespace}/flinkautoscalers`;
@@ -65,7 +65,7 @@ export interface Outcome {
 }
 
 /** The flags of a controller manager that looks at an HPA when that is new or changed, and otherwise never. */
-export const controllerFlags = [
+const controllerFlags = [
   '--horizontal-pod-autoscaler-sync-period=1h',
   `--horizontal-pod-autoscaler-downscale-stabilization=${settings.downscaleStabilizationSeconds}s`,
   `--horizontal-pod-autoscaler-initial-readiness-delay=${settings.initialReadinessDelaySeconds}s`,
