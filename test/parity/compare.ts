@@ -54,12 +54,13 @@ function comparableAmount(quantity: unknown): string {
   return `${milli}m`;
 }
 
-/** Where the real controller's int32 of a utilisation wraps, ours stops at the largest: what follows cannot be compared. */
-const LARGEST_UTILIZATION = 2 ** 31 - 1;
+/** Where the real controller's int32 wraps, of a utilization or of a proposed size, ours stops here: what follows cannot be compared. */
+const LARGEST_INT32 = 2 ** 31 - 1;
 
 /** Whether an answer of ours stands where the real controller's arithmetic overflows. */
-export function isBeyondReference({ currentMetrics }: Essence): boolean {
-  return JSON.stringify(currentMetrics).includes(`"averageUtilization":${LARGEST_UTILIZATION}`);
+export function isBeyondReference({ currentMetrics, message }: ReplayAnswer): boolean {
+  const isUtilizationCapped = JSON.stringify(currentMetrics).includes(`"averageUtilization":${LARGEST_INT32}`);
+  return isUtilizationCapped || message.includes(`) = ${LARGEST_INT32}`);
 }
 
 /** Names the fields in which two essences differ; none when they agree. */

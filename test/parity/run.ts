@@ -3,10 +3,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import fc from 'fast-check';
-import { judgeSnapshot } from '../../shared/replay/judge.ts';
+import { judgeSnapshot, type ReplayAnswer } from '../../shared/replay/judge.ts';
 import { Oracle, type OracleAnswer, readOracleVersion } from '../real/oracle/oracle.ts';
 import type { Snapshot } from './build.ts';
-import { differences, type Essence, essenceOf, isBeyondReference } from './compare.ts';
+import { differences, essenceOf, isBeyondReference } from './compare.ts';
 import { FIXTURE_FILE, type Fixture, packFixture, unpackFixture } from './fixture.ts';
 import { BATCH_SIZE, generateSnapshots, snapshots } from './generate.ts';
 import { Tally } from './tally.ts';
@@ -87,7 +87,7 @@ async function compareGenerated(count: number, seed: number): Promise<boolean> {
 
   for (const line of tally.lines()) say(line);
   const seconds = Math.round((performance.now() - startTime) / 1000);
-  say(`${overflows} not compared: a utilization beyond int32, where the real controller's wraps`);
+  say(`${overflows} not compared: a utilization or a size beyond int32, where the real controller's wraps`);
   say(`${count} snapshots in ${seconds} s, ${disagreements.length} unexplained differences (seed ${seed})`);
   for (const [fields, found] of Map.groupBy(disagreements, ({ fields }) => fields.join(', ')))
     say(`${String(found.length).padStart(8)}  differ in ${fields}`);
@@ -98,15 +98,15 @@ async function compareGenerated(count: number, seed: number): Promise<boolean> {
 }
 
 /** In what our answer differs from the real one; what cannot be asked or judged differs in a word of its own. */
-function disagree(ours: Essence | undefined, answer: OracleAnswer): readonly string[] {
+function disagree(ours: ReplayAnswer | undefined, answer: OracleAnswer): readonly string[] {
   if (answer.unsupported !== undefined || answer.invalid !== undefined) return ['refused by the real controller'];
   if (ours === undefined) return ['refused by us'];
-  return isBeyondReference(ours) ? [] : differences(ours, essenceOf(answer));
+  return isBeyondReference(ours) ? [] : differences(essenceOf(ours), essenceOf(answer));
 }
 
-function judge(snapshot: Snapshot): Essence | undefined {
+function judge(snapshot: Snapshot): ReplayAnswer | undefined {
   try {
-    return essenceOf(judgeSnapshot(snapshot));
+    return judgeSnapshot(snapshot);
   } catch {
     return undefined;
   }

@@ -38,11 +38,15 @@ export class Tally {
     if (difference !== undefined) this.differences.push(difference);
   }
 
-  /** Whether a window or a period ends between the ages that both give to one and the same earlier tick. Then the case is followed no further. */
-  #isBlurred(name: string, { hpaTimes, headraceTime }: Outcome): boolean {
+  /**
+   * Whether a window or a period ends between the ages that both give to one and the same earlier tick, or Headrace had no time left for the case.
+   * Then it is followed no further.
+   */
+  #isBlurred(name: string, { hpaTimes, headraceTime, reports }: Outcome): boolean {
     const moments = [...(this.#moments.get(name) ?? []), { hpa: hpaTimes.get(name) ?? 0, headrace: headraceTime }];
     this.#moments.set(name, moments);
-    if (!moments.every((_, index) => isClear(moments, index))) this.#blurred.add(name);
+    const isInTime = !reports.get(name)?.error?.includes('there was no time left for it');
+    if (!isInTime || !moments.every((_, index) => isClear(moments, index))) this.#blurred.add(name);
     return this.#blurred.has(name);
   }
 
@@ -54,7 +58,7 @@ export class Tally {
     });
     const byCondition = [...this.#conditions].sort(([a], [b]) => (a < b ? -1 : 1));
     return [
-      `${this.#cases.size} autoscalers, ${this.followed} of them followed to the end (where both decided too far apart, one is followed no further)`,
+      `${this.#cases.size} autoscalers, ${this.followed} of them followed to the end (those decided too far apart on a busy machine are not)`,
       `metrics            cases decisions\n${byType.join('\n')}`,
       byCondition.map(([condition, times]) => `${String(times).padStart(6)} ${condition}`).join('\n'),
       `${this.differences.length} unexplained differences`,
