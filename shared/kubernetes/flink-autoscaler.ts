@@ -11,6 +11,7 @@ import type {
   TargetReference,
 } from '../scaling/types.ts';
 import { formatQuantity, formatTime } from '../units.ts';
+import { Time } from './answers.ts';
 import { HorizontalSpec, Reference, toHorizontalPolicy } from './autoscaling-v2.ts';
 import { jsonPages, type KubernetesClient } from './client.ts';
 import { listAll, type Namespaces } from './lists.ts';
@@ -64,19 +65,12 @@ const Metadata = z.object({
   generation: z.int().default(0),
 });
 
-const instant = z.string().transform((text, context) => {
-  const time = Date.parse(text);
-  if (!Number.isNaN(time)) return time;
-  context.addIssue({ code: 'custom', message: 'must be an RFC 3339 time' });
-  return z.NEVER;
-});
-
 const Status = z.object({
   observedGeneration: z.int().optional().catch(undefined),
   currentReplicas: z.int().optional().catch(undefined),
   desiredReplicas: z.int().optional().catch(undefined),
-  lastScaleTime: instant.optional().catch(undefined),
-  currentMetricsTime: instant.optional().catch(undefined),
+  lastScaleTime: Time.optional().catch(undefined),
+  currentMetricsTime: Time.optional().catch(undefined),
   conditions: z
     .array(
       z.object({
@@ -85,23 +79,23 @@ const Status = z.object({
         reason: z.string().default(''),
         message: z.string().default(''),
         // A condition without a time is still a condition: what it says counts, not since when.
-        lastTransitionTime: instant.catch(0),
+        lastTransitionTime: Time.catch(0),
       }),
     )
     .catch([]),
   // History that somebody broke is no history: the current size then counts as recommended, and nothing shrinks at once.
   recommendations: z
-    .array(z.object({ replicas: z.int(), from: instant, until: instant.exactOptional() }))
+    .array(z.object({ replicas: z.int(), from: Time, until: Time.exactOptional() }))
     .optional()
     .catch(undefined),
-  scaleEvents: z.array(z.object({ change: z.int(), time: instant })).catch([]),
-  pendingRescale: z.object({ from: z.int(), to: z.int(), time: instant }).optional().catch(undefined),
+  scaleEvents: z.array(z.object({ change: z.int(), time: Time })).catch([]),
+  pendingRescale: z.object({ from: z.int(), to: z.int(), time: Time }).optional().catch(undefined),
   selector: z.string().optional().catch(undefined),
   scaleBasis: z.object({ parallelism: z.int(), taskSlots: z.int() }).optional().catch(undefined),
   targets: z.string().optional().catch(undefined),
   lastDecision: z
     .object({
-      time: instant,
+      time: Time,
       currentReplicas: z.int(),
       desiredReplicas: z.int(),
       reason: z.string(),
