@@ -1,0 +1,551 @@
+// The words of a deployment. A status is kept as it is on the wire (Lyft's field names, times as RFC 3339), so that an
+// application can be taken over, and handed back, by reading and writing the same fields.
+
+import type { Reading, ScaleBasis } from '../scaling/types.ts';
+
+export type { Reading };
+
+/** A FlinkApplication, whole, as its deployment needs it. */
+export interface Application {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly generation: number;
+  readonly isDeleting: boolean;
+  readonly finalizers: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** Who else has written to the status and when last (metadata.managedFields), Headrace itself left out. */
+  readonly otherStatusWriters: readonly StatusWriter[];
+  /** What the user wrote; unreadable where a field is not what it must be. */
+  readonly spec: Reading<ApplicationSpec>;
+  readonly status: ApplicationStatus;
+}
+
+export interface StatusWriter {
+  readonly manager: string;
+  /** RFC 3339; managedFields count in whole seconds. */
+  readonly time: string;
+}
+
+/** spec, with no default filled in. Core/v1 parts are plain JSON. */
+export interface ApplicationSpec extends DeployedSpec {
+  readonly savepointPath?: string;
+  /** The older form of savepointPath. */
+  readonly savepointInfo?: { readonly savepointLocation?: string };
+  readonly savepointDisabled?: boolean;
+  readonly deploymentMode?: string;
+  readonly deleteMode?: 'Savepoint' | 'None' | 'ForceCancel' | '';
+  readonly scaleMode?: 'NewCluster' | 'InPlace' | '';
+  readonly forceRollback?: boolean;
+  /** Default 3600. */
+  readonly maxCheckpointRestoreAgeSeconds?: number;
+  readonly tearDownVersionHash?: string;
+  readonly fallbackWithoutState?: boolean;
+  /** Sent with the next submission; alone it deploys nothing. */
+  readonly allowNonRestoredState?: boolean;
+  readonly timeouts?: Partial<Timeouts>;
+}
+
+/** How long each part of a deploy may take, seconds, each at least 1. */
+export interface Timeouts {
+  /** Until every pod is ready and the slots are there. Default 300. */
+  readonly clusterStartSeconds: number;
+  /** Until a savepoint is complete. Default 300. */
+  readonly savepointSeconds: number;
+  /** Until the JobManager has taken the job. Default 300. */
+  readonly submitSeconds: number;
+  /** Until every vertex runs. Default 180. */
+  readonly verticesSeconds: number;
+}
+
+/** The part of spec that a deploy makes real: a change of it is a new revision. (`replicas` is counted by its effect.) */
+export interface DeployedSpec {
+  readonly image: string;
+  readonly imagePullPolicy?: string;
+  readonly imagePullSecrets?: readonly object[];
+  readonly serviceAccountName?: string;
+  readonly securityContext?: object;
+  /** Strings, numbers or booleans. */
+  readonly flinkConfig?: Readonly<Record<string, unknown>>;
+  readonly flinkVersion?: string;
+  readonly taskManagerConfig?: TaskManagerConfig;
+  readonly jobManagerConfig?: JobManagerConfig;
+  readonly jarName: string;
+  readonly parallelism: number;
+  readonly entryClass: string;
+  readonly programArgs?: string;
+  readonly rpcPort?: number;
+  readonly blobPort?: number;
+  readonly queryPort?: number;
+  readonly metricsQueryPort?: number;
+  readonly uiPort?: number;
+  readonly volumes?: readonly object[];
+  readonly volumeMounts?: readonly object[];
+  readonly restartNonce?: string;
+  /**
+   * Default Never. It decides how many checkpoints a new cluster keeps; alone it deploys nothing, so it is no part of a
+   * revision's fingerprint.
+   */
+  readonly restartPolicy?: 'Never' | 'FromLatestCheckpoint';
+}
+
+interface PodConfig {
+  readonly resources?: { readonly requests?: Quantities; readonly limits?: Quantities };
+  readonly envConfig?: { readonly env?: readonly object[]; readonly envFrom?: readonly object[] };
+  /** 0 to 1, Flink before 1.11. */
+  readonly offHeapMemoryFraction?: number;
+  /** 0 to 1, Flink from 1.11. */
+  readonly systemMemoryFraction?: number;
+  readonly nodeSelector?: Readonly<Record<string, string>>;
+  readonly tolerations?: readonly object[];
+  readonly affinity?: object;
+}
+
+type Quantities = Readonly<Record<string, string | number>>;
+
+export interface JobManagerConfig extends PodConfig {
+  /** Default 1. */
+  readonly replicas?: number;
+}
+
+export interface TaskManagerConfig extends PodConfig {
+  /** The scale subresource. */
+  readonly replicas?: number;
+  /** Default 16. */
+  readonly taskSlots?: number;
+}
+
+/** Everything that one revision makes real; the data of its ControllerRevision, never changed once written. */
+export interface Revision {
+  /** Of the FlinkApplication, without those that only deployment tools read. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly spec: DeployedSpec;
+  /** With which the job runs: the effective parallelism. */
+  readonly parallelism: number;
+  readonly taskManagers: number;
+  /** What Lyft's operator had set cluster-wide, read from a cluster that was taken over. */
+  readonly settings?: { readonly containerNameFormat?: string; readonly schedulerName?: string };
+}
+
+/** One cluster to be rendered: which revision, under which hash. */
+export interface ClusterTarget {
+  readonly namespace: string;
+  readonly application: string;
+  readonly uid: string;
+  readonly revision: Revision;
+  /** Eight hex digits; in every name, and the label flink-app-hash. */
+  readonly hash: string;
+  /** BlueGreen only. */
+  readonly version?: Colour;
+  /** Values of the label pod-deployment-selector. */
+  readonly podSelectors: PodSelectors;
+}
+
+export interface PodSelectors {
+  readonly jobManager: string;
+  readonly taskManager: string;
+}
+
+export type Colour = 'blue' | 'green';
+
+export type Phase =
+  | ''
+  | 'Updating'
+  | 'Rescaling'
+  | 'ClusterStarting'
+  | 'Savepointing'
+  | 'Cancelling'
+  | 'Recovering'
+  | 'SubmittingJob'
+  | 'RollingBackJob'
+  | 'Running'
+  | 'DeployFailed'
+  | 'DualRunning'
+  | 'Deleting';
+
+/** status, as it is on the wire; every field may be absent. Times are RFC 3339. */
+export interface ApplicationStatus {
+  readonly phase?: string;
+  readonly reason?: string;
+  readonly lastUpdatedAt?: string | null;
+  readonly deploymentMode?: string;
+  /** Of the cluster that is deployed. It stays while the cluster does: a rescale in place keeps it. */
+  readonly deployHash?: string;
+  readonly updatingHash?: string;
+  readonly updatingVersion?: string;
+  readonly deployVersion?: string;
+  readonly teardownHash?: string;
+  readonly failedDeployHash?: string;
+  readonly rollbackHash?: string;
+  /** Left by Lyft's operator after it scaled in place: pods still find their JobManager under this hash. */
+  readonly inPlaceUpdatedFromHash?: string;
+  readonly savepointTriggerId?: string;
+  readonly savepointPath?: string;
+  readonly retryCount?: number;
+  readonly lastSeenError?: LastSeenError;
+  readonly clusterStatus?: ClusterStatus;
+  readonly jobStatus?: JobStatus;
+  readonly versionStatuses?: readonly VersionStatus[];
+
+  // From here on: Headrace's own.
+  readonly observedGeneration?: number;
+  /** Selects the TaskManagers of the deployed cluster, as text. */
+  readonly selector?: string;
+  readonly scaleBasis?: ScaleBasis;
+  /** Name of the ControllerRevision that is deployed. */
+  readonly currentRevision?: string;
+  /** The deploy in progress; absent at rest. */
+  readonly rollout?: Rollout;
+  /** The last deploy, if it failed and nothing else has been deployed since. */
+  readonly failedDeploy?: FailedDeploy;
+  /** While it is being deleted. */
+  readonly deletion?: Deletion;
+  readonly conditions?: readonly Condition[];
+}
+
+export interface Deletion {
+  /** When waiting for the job's end is given up. */
+  readonly deadline: string;
+  /** Savepoints that were written down so far. */
+  readonly attempts: number;
+}
+
+export interface LastSeenError {
+  readonly appError?: string;
+  readonly method?: string;
+  readonly errorCode?: string;
+  readonly isRetryable?: boolean;
+  readonly isFailFast?: boolean;
+  readonly maxRetries?: number;
+  readonly lastErrorUpdateTime?: string | null;
+}
+
+export interface Rollout {
+  readonly kind: RolloutKind;
+  /** Name of the ControllerRevision that is being deployed: the pinned target. */
+  readonly revision: string;
+  /** Of the cluster it is deployed on; deployHash when the cluster stays. */
+  readonly hash: string;
+  readonly startTime: string;
+  /** When the present phase has failed. */
+  readonly deadline: string;
+  /** Of the job that has to end before another may begin. */
+  readonly oldJobId?: string;
+  /** With which the new job is submitted, written down before it is; 32 hex digits. */
+  readonly jobId?: string;
+  /** The JobManager has the new job. */
+  readonly isSubmitted?: boolean;
+  /** With which the old job is submitted again when the new one did not come up. */
+  readonly rollbackJobId?: string;
+  /** Savepoints and submissions that were written down so far: each has an id of its own. */
+  readonly attempts?: number;
+  /** Why it is being rolled back. */
+  readonly failure?: Failure;
+}
+
+export interface Failure {
+  readonly reason: string;
+  readonly message: string;
+}
+
+export type RolloutKind =
+  /** A new cluster beside the old one. */
+  | 'NewCluster'
+  /** The same cluster and the same job: the adaptive scheduler follows its TaskManagers. */
+  | 'InPlace'
+  /** The same cluster, more TaskManagers, the job restarted from a savepoint: the default scheduler cannot do better. */
+  | 'InPlaceWithSavepoint'
+  /** The same revision on the same cluster, from the latest checkpoint: its job was lost or has failed. */
+  | 'Restart';
+
+export interface FailedDeploy {
+  readonly revision: string;
+  readonly hash: string;
+  readonly parallelism: number;
+  readonly taskManagers: number;
+  readonly reason: string;
+  readonly message: string;
+  readonly time: string;
+  /** Digest of the whole spec but its size: when anything else in it changes, the revision is tried again at once. */
+  readonly specDigest?: string;
+  /** How often this revision has failed in a row. */
+  readonly attempts: number;
+  /** From when on the same revision is tried again; absent: not before the spec changes. */
+  readonly retryTime?: string;
+}
+
+export interface ClusterStatus {
+  readonly clusterOverviewURL?: string;
+  /** What status.selector selects. */
+  readonly numberOfTaskManagers?: number;
+  readonly healthyTaskManagers?: number;
+  readonly numberOfTaskSlots?: number;
+  readonly availableTaskSlots?: number;
+  readonly health?: Health;
+}
+
+export type Health = 'Green' | 'Yellow' | 'Red';
+
+export interface JobStatus {
+  readonly jobOverviewURL?: string;
+  readonly jobID?: string;
+  readonly health?: Health;
+  /** Flink's word: RUNNING, FAILED, … */
+  readonly state?: string;
+  readonly jarName?: string;
+  readonly parallelism?: number;
+  readonly entryClass?: string;
+  readonly programArgs?: string;
+  readonly allowNonRestoredState?: boolean;
+  readonly startTime?: string | null;
+  readonly jobRestartCount?: number;
+  readonly completedCheckpointCount?: number;
+  readonly failedCheckpointCount?: number;
+  readonly restorePath?: string;
+  readonly restoreTime?: string | null;
+  readonly lastFailingTime?: string | null;
+  readonly lastCheckpoint?: string;
+  readonly lastCheckpointTime?: string | null;
+  readonly runningTasks?: number;
+  readonly totalTasks?: number;
+}
+
+export interface VersionStatus {
+  readonly appVersion?: string;
+  readonly versionHash?: string;
+  readonly clusterStatus?: ClusterStatus;
+  readonly jobStatus?: JobStatus;
+}
+
+export interface Condition {
+  readonly type: ConditionType;
+  readonly status: 'True' | 'False' | 'Unknown';
+  readonly reason: string;
+  readonly message: string;
+  readonly lastTransitionTime: string;
+}
+
+export type ConditionType =
+  /** Whether the spec can be deployed at all. */
+  | 'SpecValid'
+  /** Whether the application does what its spec says; False while a deploy has failed, Unknown while it is under way. */
+  | 'Deployed'
+  /** Whether the job runs. */
+  | 'JobRunning'
+  /** Whether Headrace may act on it: not while Lyft's operator does, nor before a cluster of its was recognised. */
+  | 'Owned';
+
+/** What was seen of one application at one moment. */
+export interface Observation {
+  /** Every cluster that has a Deployment or a versioned Service, by hash. */
+  readonly clusters: ReadonlyMap<string, Cluster>;
+  /** Named as the application, or as application and colour. */
+  readonly services: ReadonlyMap<string, ServiceView>;
+  /** The application's ControllerRevisions by name, the oldest first; not read at rest, when nothing has changed. */
+  readonly revisions: ReadonlyMap<string, Revision>;
+  /** What the JobManagers said that were asked, by hash of their cluster. */
+  readonly jobManagers: ReadonlyMap<string, JobManagerView>;
+  /** Pods that do not come up, with what hinders them: "orders-5e7c7283-tm-x2k9p: ImagePullBackOff: …". */
+  readonly troubles: readonly string[];
+}
+
+export interface Cluster {
+  readonly hash: string;
+  readonly jobManager?: DeploymentView;
+  readonly taskManager?: DeploymentView;
+  /** <application>-<hash> */
+  readonly service?: ServiceView;
+}
+
+export interface DeploymentView {
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly isDeleting: boolean;
+  /** spec.replicas */
+  readonly replicas: number;
+  /** Pods there are now, terminating ones left out. */
+  readonly statusReplicas: number;
+  readonly availableReplicas: number;
+  /** Whether status speaks of the spec that is. */
+  readonly isObserved: boolean;
+  /** Its value of the label pod-deployment-selector. */
+  readonly podSelector: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly containerName: string;
+  readonly schedulerName: string;
+}
+
+export interface ServiceView {
+  readonly name: string;
+  readonly resourceVersion: string;
+  readonly isDeleting: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly selector: Readonly<Record<string, string>>;
+}
+
+/** What one JobManager said; a field that was not asked for is absent. */
+export interface JobManagerView {
+  readonly overview?: Reading<ClusterOverview>;
+  readonly taskManagers?: Reading<readonly TaskManager[]>;
+  readonly jobs?: Reading<readonly JobSummary[]>;
+  readonly plan?: Reading<Plan>;
+  /** By id; the jobs that were asked for. */
+  readonly details: ReadonlyMap<string, JobView>;
+}
+
+/** What a JobManager said of one job; undefined where it does not know the job. */
+export interface JobView {
+  readonly job: Reading<Job | undefined>;
+  readonly checkpoints?: Reading<Checkpoints | undefined>;
+  readonly checkpointConfig?: Reading<CheckpointConfig | undefined>;
+  /** The one that status.savepointTriggerId names. */
+  readonly savepoint?: Reading<Savepoint>;
+  /** undefined: the scheduler is not the adaptive one. */
+  readonly resourceRequirements?: Reading<ResourceRequirements | undefined>;
+  /** Root cause of the job's last failure; empty when there was none. */
+  readonly failureCause?: Reading<string>;
+}
+
+export interface ClusterOverview {
+  readonly taskManagers: number;
+  readonly slotsTotal: number;
+  readonly slotsAvailable: number;
+  readonly flinkVersion: string;
+}
+
+export interface TaskManager {
+  readonly id: string;
+  /** The host of its RPC address: the pod's IP. */
+  readonly host: string;
+  readonly slots: number;
+  readonly freeSlots: number;
+  /** Epoch milliseconds; 0 before the first one. */
+  readonly lastHeartbeatTime: number;
+}
+
+export interface JobSummary {
+  readonly id: string;
+  readonly state: string;
+}
+
+export interface Job extends JobSummary {
+  /** Epoch milliseconds. */
+  readonly startTime: number;
+  readonly vertices: readonly Vertex[];
+}
+
+export interface Vertex {
+  readonly id: string;
+  readonly name: string;
+  readonly parallelism: number;
+  /** -1 where Flink does not say. */
+  readonly maxParallelism: number;
+  readonly status: string;
+  /** How many subtasks are in each state. */
+  readonly tasks: Readonly<Record<string, number>>;
+}
+
+export interface Checkpoints {
+  readonly completed: number;
+  readonly failed: number;
+  readonly restored: number;
+  readonly latestCompleted?: { readonly path: string; readonly time: number };
+  readonly latestSavepoint?: { readonly path: string; readonly time: number };
+  readonly latestRestored?: { readonly path: string; readonly time: number; readonly isSavepoint: boolean };
+}
+
+export interface CheckpointConfig {
+  /** Milliseconds; 0 or Flink's "never" (2^63 − 1, rounded) as undefined: checkpoints are off. */
+  readonly intervalMilliseconds: number | undefined;
+  /** Whether a checkpoint outlives a job that is cancelled. */
+  readonly isRetainedOnCancellation: boolean;
+  /** Whether it outlives one that fails. */
+  readonly isRetainedOnFailure: boolean;
+}
+
+export type Savepoint =
+  | { readonly state: 'InProgress' }
+  | { readonly state: 'Completed'; readonly location: string }
+  | { readonly state: 'Failed'; readonly cause: string }
+  /** The JobManager knows no such savepoint: it was never triggered, or was forgotten in a restart. */
+  | { readonly state: 'Unknown' };
+
+/** What the jar would run, or why it cannot. */
+export type Plan =
+  | { readonly vertices: readonly { readonly id: string; readonly parallelism: number }[] }
+  | { readonly fault: string };
+
+/** By vertex. */
+export type ResourceRequirements = Readonly<
+  Record<string, { readonly lowerBound: number; readonly upperBound: number }>
+>;
+
+/** How a job is begun. */
+export interface JobRequest {
+  readonly jarName: string;
+  readonly entryClass: string;
+  readonly programArgs: string;
+  readonly parallelism: number;
+}
+
+export interface JobSubmission extends JobRequest {
+  readonly jobId: string;
+  readonly savepointPath?: string;
+  readonly allowNonRestoredState: boolean;
+}
+
+/** Something to be done. Each is safe to do twice, and comes again until it is seen to have been done. */
+export type Effect =
+  | { readonly kind: 'CreateRevision'; readonly name: string; readonly revision: Revision }
+  | { readonly kind: 'DeleteRevision'; readonly name: string }
+  | { readonly kind: 'AddFinalizer' }
+  | { readonly kind: 'RemoveFinalizer' }
+  /** Makes whatever is missing of a cluster's two Deployments and two Services. */
+  | { readonly kind: 'CreateCluster'; readonly target: ClusterTarget }
+  /** Deletes Deployments and Services of one cluster. */
+  | {
+      readonly kind: 'DeleteCluster';
+      readonly hash: string;
+      readonly deployments: readonly string[];
+      readonly services: readonly string[];
+    }
+  | {
+      readonly kind: 'ScaleDeployment';
+      readonly name: string;
+      readonly resourceVersion: string;
+      readonly replicas: number;
+    }
+  /** Lets a Deployment that shrinks take these pods first (controller.kubernetes.io/pod-deletion-cost). */
+  | { readonly kind: 'PreferDeletion'; readonly podIps: readonly string[]; readonly selector: string }
+  | {
+      readonly kind: 'PointService';
+      readonly name: string;
+      readonly resourceVersion: string;
+      readonly podSelector: string;
+    }
+  | {
+      readonly kind: 'TriggerSavepoint';
+      readonly hash: string;
+      readonly jobId: string;
+      readonly triggerId: string;
+      readonly cancelJob: boolean;
+    }
+  | { readonly kind: 'CancelJob'; readonly hash: string; readonly jobId: string }
+  | { readonly kind: 'SubmitJob'; readonly hash: string; readonly submission: JobSubmission }
+  | {
+      readonly kind: 'SetResourceRequirements';
+      readonly hash: string;
+      readonly jobId: string;
+      readonly requirements: ResourceRequirements;
+    };
+
+export interface Event {
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: string;
+  readonly message: string;
+}
