@@ -5,7 +5,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { setTimeout as wait } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
-import { isExpired, KubernetesError } from './errors.ts';
+import { isExpired, isGone, KubernetesError } from './errors.ts';
 import { PROTOBUF, readStatus } from './protobuf.ts';
 
 /** Who we are to one API server. */
@@ -78,6 +78,30 @@ export interface Traffic {
   retries: number;
 }
 
+/** Which object is meant, and what becomes of those that it owns. */
+export interface RemoveOptions {
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+  /** Default: what the server does with that kind. */
+  readonly propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
+}
+
+export interface ProxyRequest {
+  readonly verb: 'GET' | 'POST' | 'PATCH' | 'PUT';
+  /** "/api/v1/namespaces/flink/services/orders:ui/proxy/jobs?limit=1" */
+  readonly path: string;
+  /** Sent as JSON. */
+  readonly body?: object;
+}
+
+/** What a backend said; untrusted. */
+export interface BackendAnswer {
+  /** HTTP status, of success or not. */
+  readonly code: number;
+  /** Parsed where it is JSON, text where it is not. */
+  readonly body: unknown;
+}
+
 export interface KubernetesClient {
   get(path: string): Promise<unknown>;
   /** Every object of a list, page by page; a token that expires between pages starts the list again, once. */
@@ -86,13 +110,30 @@ export interface KubernetesClient {
   patch(path: string, body: object): Promise<unknown>;
   /** Never repeated by itself: a second POST would be a second object. */
   create(path: string, body: object): Promise<unknown>;
+  /** Puts a whole object in the place of another. Repeated as `patch` is: the body names a resourceVersion. */
+  put(path: string, body: object): Promise<unknown>;
+  /**
+   * Deletes one object. Repeated only when it was refused before it was looked at.
+   *
+   * @returns whether there was something to delete
+   * @throws KubernetesError with 409 when the object is another one than the preconditions say
+   */
+  remove(path: string, options?: RemoveOptions): Promise<boolean>;
+  /**
+   * One request to what is behind a service or a pod. Whatever that answers is an answer. A GET that none came to is repeated;
+   * nothing else is, except where the API server refused it before it was looked at.
+   *
+   * @throws KubernetesError when no answer came, or it was the API server that answered: there is no such service, or nobody behind it
+   */
+  proxy(request: ProxyRequest): Promise<BackendAnswer>;
   /** The same client, with other limits for the calls made through it. */
   within(limits: Partial<CallLimits>): KubernetesClient;
   readonly traffic: Traffic;
   close(): void;
 }
 
-const FIELD_MANAGER = 'headrace';
+/** As which our writes stand in metadata.managedFields. */
+export const FIELD_MANAGER = 'headrace';
 const DEFAULT_PAGE_SIZE = 500;
 /** A list of 10,000 pods is 20 pages; a server that never ends a list must not hold a tick for ever. */
 const MAX_PAGES = 1000;
@@ -118,13 +159,16 @@ function tighten(limits: Limits, { budgetMilliseconds, ...others }: Partial<Call
 const JSON_TYPE = 'application/json';
 
 interface Request<T> {
-  readonly verb: 'GET' | 'PATCH' | 'POST';
+  readonly verb: 'GET' | 'PATCH' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
   readonly body?: string;
   readonly contentType?: string;
   readonly isRepeatable: boolean;
   readonly accept: string;
-  read(body: Buffer): T;
+  /** Whether an answer is no answer to it. Default: a code that is not of success. */
+  isRefusal?(answer: Answer): boolean;
+  /** @param code HTTP status */
+  read(body: Buffer, code: number): T;
 }
 
 /** Makes a client of one API server. Nothing is sent before the first call. */
@@ -163,12 +207,13 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
     const headers = await credentials.headers();
     traffic.requests += 1;
     if (verb !== 'GET') traffic.writes += 1;
-    const answer = await exchange(request, headers, limits);
-    traffic.bytes += answer.body.length;
-    const body = unpack(request, answer);
-    if (answer.code < 200 || answer.code > 299) throw refusal(request, answer, body);
+    const packed = await exchange(request, headers, limits);
+    traffic.bytes += packed.body.length;
+    const answer = { ...packed, body: unpack(request, packed) };
+    const { isRefusal = isFailure } = request;
+    if (isRefusal(answer)) throw refusal(request, answer);
     try {
-      return request.read(body);
+      return request.read(answer.body, answer.code);
     } catch (cause) {
       throw new KubernetesError((cause as Error).message, { verb, path }, { cause });
     }
@@ -244,6 +289,20 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
     },
     patch: (path, body) => send(writeOf('PATCH', path, body), limits),
     create: (path, body) => send(writeOf('POST', path, body), limits),
+    put: (path, body) => send(writeOf('PUT', path, body), limits),
+    async remove(path, options = {}) {
+      try {
+        await send(removalOf(path, options), limits);
+        return true;
+      } catch (error) {
+        if (isGone(error)) return false;
+        throw error;
+      }
+    },
+    proxy(request) {
+      if (request.verb === 'GET') traffic.questions += 1;
+      return send(callOf(request), limits);
+    },
     close: () => agent.destroy(),
   });
   return limitedTo(tighten(DEFAULT_LIMITS, options.limits ?? {}));
@@ -255,7 +314,7 @@ interface ListCall<T> {
   readonly reader: PageReader<T>;
 }
 
-function writeOf(verb: 'PATCH' | 'POST', path: string, body: object): Request<unknown> {
+function writeOf(verb: 'PATCH' | 'POST' | 'PUT', path: string, body: object): Request<unknown> {
   return {
     verb,
     path: `${path}?fieldManager=${FIELD_MANAGER}`,
@@ -267,9 +326,50 @@ function writeOf(verb: 'PATCH' | 'POST', path: string, body: object): Request<un
   };
 }
 
+function removalOf(path: string, { propagationPolicy, ...preconditions }: RemoveOptions): Request<unknown> {
+  return {
+    verb: 'DELETE',
+    path,
+    body: JSON.stringify({
+      kind: 'DeleteOptions',
+      apiVersion: 'v1',
+      preconditions,
+      ...(propagationPolicy !== undefined && { propagationPolicy }),
+    }),
+    contentType: JSON_TYPE,
+    isRepeatable: false,
+    accept: JSON_TYPE,
+    read: parseJson,
+  };
+}
+
+function callOf({ verb, path, body }: ProxyRequest): Request<BackendAnswer> {
+  return {
+    verb,
+    path,
+    ...(body !== undefined && { body: JSON.stringify(body), contentType: JSON_TYPE }),
+    isRepeatable: verb === 'GET',
+    accept: JSON_TYPE,
+    isRefusal: isOfApiServer,
+    read: (answer, code) => ({ code, body: parseJsonOrText(answer) }),
+  };
+}
+
+function isFailure({ code }: Answer): boolean {
+  return code < 200 || code > 299;
+}
+
+// The API server refuses in the words and codes that a backend might use: 404 services "orders" not found, 503 no endpoints
+// available for service "orders", 403. Only the body tells whose they are: a Status, which no backend of ours sends. The
+// one exception is plain text, a 429 of a server that has too much to do.
+function isOfApiServer(answer: Answer): boolean {
+  if (!isFailure(answer)) return false;
+  return answer.code === 429 || parseStatus(answer.body.toString('utf8')) !== undefined;
+}
+
 /** Ends a call that takes too long. Waiting for a free connection counts towards the deadline alone. @returns what stops the timers */
 function limitTime(call: http.ClientRequest, { timeoutMilliseconds, deadline }: Limits): () => void {
-  const end = (message: string) => () => call.destroy(new Error(message));
+  const end = (message: string) => () => call.destroy(new DOMException(message, 'TimeoutError'));
   const rest = deadline - performance.now();
   const last = Number.isFinite(rest) ? setTimeout(end('there was no time left for it'), Math.max(0, rest)) : undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -330,6 +430,15 @@ function unpack({ verb, path }: Request<unknown>, { headers, body }: Answer): Bu
   }
 }
 
+function parseJsonOrText(body: Buffer): unknown {
+  const text = body.toString('utf8');
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
 function parseJson(body: Buffer): unknown {
   try {
     return JSON.parse(body.toString('utf8'));
@@ -339,7 +448,7 @@ function parseJson(body: Buffer): unknown {
 }
 
 // Most refusals carry a Status object, in the encoding that was asked for; a 429 and an unknown path carry plain text.
-function refusal({ verb, path }: Request<unknown>, { code, headers }: Answer, body: Buffer): KubernetesError {
+function refusal({ verb, path }: Request<unknown>, { code, headers, body }: Answer): KubernetesError {
   const isProtobuf = headers['content-type']?.startsWith(PROTOBUF) === true;
   const status = isProtobuf ? readStatus(body) : parseStatus(body.toString('utf8'));
   const retryAfter = Number(headers['retry-after'] ?? Number.NaN);
@@ -355,9 +464,9 @@ function refusal({ verb, path }: Request<unknown>, { code, headers }: Answer, bo
 function parseStatus(text: string): { reason?: string; message?: string } | undefined {
   try {
     const parsed: unknown = JSON.parse(text);
-    if (typeof parsed !== 'object' || parsed === null || !('kind' in parsed) || parsed.kind !== 'Status')
-      return undefined;
-    const { reason, message } = parsed as { reason?: unknown; message?: unknown };
+    if (typeof parsed !== 'object' || parsed === null) return undefined;
+    const { apiVersion, kind, reason, message } = parsed as Partial<Record<string, unknown>>;
+    if (apiVersion !== 'v1' || kind !== 'Status') return undefined;
     return { ...(typeof reason === 'string' && { reason }), ...(typeof message === 'string' && { message }) };
   } catch {
     return undefined;

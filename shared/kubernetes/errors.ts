@@ -36,9 +36,30 @@ export function isConflict(error: unknown): boolean {
   return error instanceof KubernetesError && error.code === 409;
 }
 
+/** An object of that name is there: what was to be made has been made before, or by somebody else. */
+export function isAlreadyThere(error: unknown): boolean {
+  return isConflict(error) && (error as KubernetesError).reason === 'AlreadyExists';
+}
+
+/** The right to do it is missing. */
+export function isForbidden(error: unknown): boolean {
+  return error instanceof KubernetesError && error.code === 403;
+}
+
 /** The object (or its kind) is not there. For the service proxy a 404 is no proof of absence. */
 export function isNotFound(error: unknown): boolean {
   return error instanceof KubernetesError && error.code === 404;
+}
+
+/** The object itself is not there: the API server knows its kind, and says so. */
+export function isGone(error: unknown): boolean {
+  return isNotFound(error) && (error as KubernetesError).reason === 'NotFound';
+}
+
+/** No answer came in time; what was asked for may have been done all the same. */
+export function isTimeout(error: unknown): boolean {
+  if (!(error instanceof KubernetesError)) return false;
+  return error.cause instanceof Error && error.cause.name === 'TimeoutError';
 }
 
 /** A page token that is too old: the list must be begun again. */

@@ -10,7 +10,7 @@ import {
   type KubernetesClient,
   type KubernetesClientOptions,
 } from '../../shared/kubernetes/client.ts';
-import { isConflict, isExpired, isNotFound, KubernetesError } from '../../shared/kubernetes/errors.ts';
+import { isConflict, isExpired, isNotFound, isTimeout, KubernetesError } from '../../shared/kubernetes/errors.ts';
 
 const cleanUps: (() => void | Promise<void>)[] = [];
 
@@ -176,6 +176,170 @@ describe('a request', () => {
       headers: { 'content-type': 'application/json' },
       body: '{"kind":"Event"}',
     });
+  });
+
+  it('puts an object in the place of another under our field manager', async () => {
+    const { client, server } = await aClient([OK]);
+
+    expect(await client.put('/apis/x/things/a', { metadata: { resourceVersion: '7' } })).toEqual({ ok: true });
+    expect(server.asked[0]).toMatchObject({
+      method: 'PUT',
+      url: '/apis/x/things/a?fieldManager=headrace',
+      headers: { 'content-type': 'application/json' },
+      body: '{"metadata":{"resourceVersion":"7"}}',
+    });
+  });
+});
+
+describe('a removal', () => {
+  it.each([
+    [undefined, { preconditions: {} }],
+    [{ uid: 'u-1', resourceVersion: '7' }, { preconditions: { uid: 'u-1', resourceVersion: '7' } }],
+    [
+      { uid: 'u-1', propagationPolicy: 'Background' },
+      { preconditions: { uid: 'u-1' }, propagationPolicy: 'Background' },
+    ],
+  ] as const)('says which object it means, and what of its own: %j', async (options, expected) => {
+    const { client, server } = await aClient([answering(200, { kind: 'Status', apiVersion: 'v1', status: 'Success' })]);
+
+    expect(await client.remove('/apis/x/things/a', options)).toBe(true);
+    expect(server.asked[0]).toMatchObject({
+      method: 'DELETE',
+      url: '/apis/x/things/a',
+      headers: { 'content-type': 'application/json' },
+    });
+    expect(JSON.parse(server.asked[0]?.body ?? '')).toEqual({ kind: 'DeleteOptions', apiVersion: 'v1', ...expected });
+  });
+
+  it('finds that there was nothing to remove', async () => {
+    const { client } = await aClient([refusing(404, 'NotFound', 'things.x "a" not found')]);
+
+    expect(await client.remove('/apis/x/things/a')).toBe(false);
+  });
+
+  it('takes a path that nobody knows for a fault', async () => {
+    const { client } = await aClient([answering(404, '404 page not found\n')]);
+
+    expect((await failureOf(client.remove('/apis/y/things/a'))).code).toBe(404);
+  });
+
+  it('fails when the object is another one by now', async () => {
+    const { client } = await aClient([refusing(409, 'Conflict', 'Precondition failed: UID in precondition: u-1')]);
+
+    expect(isConflict(await failureOf(client.remove('/apis/x/things/a', { uid: 'u-1' })))).toBe(true);
+  });
+});
+
+describe('a request to what is behind a service', () => {
+  const PATH = '/api/v1/namespaces/flink/services/orders:ui/proxy';
+
+  it.each(['GET', 'POST', 'PATCH', 'PUT'] as const)('brings back what that answers: %s', async (verb) => {
+    const { client, server } = await aClient([answering(202, { 'request-id': 'a' })]);
+
+    expect(await client.proxy({ verb, path: `${PATH}/jobs/1?mode=cancel` })).toEqual({
+      code: 202,
+      body: { 'request-id': 'a' },
+    });
+    expect(server.asked).toMatchObject([{ method: verb, url: `${PATH}/jobs/1?mode=cancel`, body: '' }]);
+    expect(server.asked[0]?.headers['content-type']).toBeUndefined();
+  });
+
+  it('carries JSON, and no field manager', async () => {
+    const { client, server } = await aClient([OK]);
+
+    await client.proxy({ verb: 'PUT', path: `${PATH}/x`, body: { lowerBound: 1 } });
+
+    expect(server.asked[0]).toMatchObject({
+      url: `${PATH}/x`,
+      headers: { 'content-type': 'application/json', authorization: 'Bearer one' },
+      body: '{"lowerBound":1}',
+    });
+  });
+
+  it.each([
+    [404, { errors: ['Job not found'] }],
+    [404, '404 page not found'],
+    [500, { errors: ['Internal server error.', 'trace'] }],
+    [503, { errors: ['Service temporarily unavailable due to an ongoing leader election.'] }],
+    [409, { kind: 'Status', apiVersion: 'example/v1' }],
+    [400, null],
+    [200, '<html>'],
+    [200, { kind: 'Status', apiVersion: 'v1' }],
+  ])('brings back a %d with %j as it is, once', async (code, body) => {
+    const { client, server, waits } = await aClient([answering(code, body)]);
+
+    expect(await client.proxy({ verb: 'GET', path: PATH })).toEqual({ code, body });
+    expect(server.asked).toHaveLength(1);
+    expect(waits).toEqual([]);
+  });
+
+  it.each([
+    [404, 'NotFound', 'services "orders" not found'],
+    [403, 'Forbidden', 'cannot get resource "services/proxy"'],
+  ])('fails with %d when it is the API server that says so', async (code, reason, message) => {
+    const { client, server } = await aClient([refusing(code, reason, message)]);
+
+    const error = await failureOf(client.proxy({ verb: 'GET', path: PATH }));
+
+    expect(error.message).toBe(`GET ${PATH}: ${code} ${reason}: ${message}`);
+    expect(server.asked).toHaveLength(1);
+  });
+
+  const noEndpoints = refusing(503, 'ServiceUnavailable', 'no endpoints available for service "orders"');
+  const tooMany = answering(429, 'Too many requests, please try again later.\n');
+  const unauthorized = refusing(401, 'Unauthorized', 'Unauthorized');
+
+  it.each([
+    ['nobody is behind the service', noEndpoints],
+    ['the connection is lost', cutting],
+    ['the API server has too much to do', tooMany],
+    ['the token is refused', unauthorized],
+  ])('is repeated when %s, where it only asks', async (_, failure) => {
+    const { client, server } = await aClient([failure, OK]);
+
+    expect(await client.proxy({ verb: 'GET', path: PATH })).toEqual({ code: 200, body: { ok: true } });
+    expect(server.asked).toHaveLength(2);
+  });
+
+  it.each([
+    ['nobody is behind the service', 'POST', noEndpoints],
+    ['the connection is lost', 'POST', cutting],
+    ['the connection is lost', 'PATCH', cutting],
+    ['the connection is lost', 'PUT', cutting],
+  ] as const)('is not repeated when %s and it is a %s', async (_, verb, failure) => {
+    const { client, server } = await aClient([failure, OK]);
+
+    await failureOf(client.proxy({ verb, path: PATH }));
+
+    expect(server.asked).toHaveLength(1);
+  });
+
+  it.each([
+    ['the API server has too much to do', tooMany],
+    ['the token is refused', unauthorized],
+  ])('is repeated though it orders, when %s: nothing was done', async (_, failure) => {
+    const { client, server } = await aClient([failure, OK]);
+
+    expect(await client.proxy({ verb: 'POST', path: PATH, body: { a: 1 } })).toMatchObject({ code: 200 });
+    expect(server.asked.map(({ body }) => body)).toEqual(['{"a":1}', '{"a":1}']);
+  });
+
+  it('tells that no answer came in time', async () => {
+    const { client } = await aClient([() => {}], { limits: { timeoutMilliseconds: 30 } });
+    const { client: lost } = await aClient([cutting]);
+
+    expect(isTimeout(await failureOf(client.proxy({ verb: 'POST', path: PATH })))).toBe(true);
+    expect(isTimeout(await failureOf(lost.proxy({ verb: 'POST', path: PATH })))).toBe(false);
+    expect(isTimeout(new Error('timed out'))).toBe(false);
+  });
+
+  it('is a question where it asks, and a write where it orders', async () => {
+    const { client } = await aClient([OK]);
+
+    await client.proxy({ verb: 'GET', path: PATH });
+    await client.proxy({ verb: 'POST', path: PATH });
+
+    expect(client.traffic).toMatchObject({ requests: 2, questions: 1, writes: 1 });
   });
 });
 
@@ -353,6 +517,7 @@ describe('a write that failed', () => {
   const writes = [
     ['patch', (client: KubernetesClient) => client.patch('/x', { a: 1 })],
     ['create', (client: KubernetesClient) => client.create('/x', { a: 1 })],
+    ['put', (client: KubernetesClient) => client.put('/x', { a: 1 })],
   ] as const;
 
   it.each(writes)('with 500 is not repeated: %s', async (_, write) => {
@@ -366,6 +531,13 @@ describe('a write that failed', () => {
     const { client, server } = await aClient([cutting, OK]);
 
     expect((await failureOf(write(client))).code).toBeUndefined();
+    expect(server.asked).toHaveLength(1);
+  });
+
+  it('is not repeated when it was a removal', async () => {
+    const { client, server } = await aClient([cutting, OK]);
+
+    expect((await failureOf(client.remove('/x'))).code).toBeUndefined();
     expect(server.asked).toHaveLength(1);
   });
 
