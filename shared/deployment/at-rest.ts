@@ -1,0 +1,233 @@
+// Running and DeployFailed: is the spec what runs? If it is, the cluster is kept as it was deployed, what is left of others is
+// taken away, and a job that is gone is said to be gone, or brought back where the spec asks for it.
+
+import { beginInPlace, beginNewCluster } from './begin.ts';
+import { FORCED, podSelectorsOf } from './cluster-start.ts';
+import { scaleTo } from './clusters.ts';
+import { fingerprintWithoutSize } from './identity.ts';
+import {
+  after,
+  clusterOf,
+  currentRevision,
+  doing,
+  forgetErrors,
+  isBlueGreen,
+  isPast,
+  jobStateOf,
+  jobViewOf,
+  known,
+  normal,
+  type Scene,
+  stay,
+  type Transition,
+  telling,
+  toColour,
+  type WantedRevision,
+  warning,
+} from './scene.ts';
+import { findRestorePath, isUnsettled } from './stop-old-job.ts';
+import { pointService } from './submit.ts';
+import { genericServiceName } from './templates.ts';
+import type { ApplicationStatus, Effect, Event, FailedDeploy, Revision } from './types.ts';
+
+/** So many revisions are kept beside those in use: what was deployed can be looked up, and deployed again. */
+const REVISION_HISTORY_LIMIT = 10;
+
+export function keepAtRest(scene: Scene): Transition {
+  const { desired } = scene;
+  const change = 'faults' in desired ? 'None' : findChange(scene, desired);
+  // On what is left of the last deploy a job may still run: it goes before the next one begins.
+  const isCleared = leftoverHashes(scene).length === 0;
+  if (change === 'Begin' && 'name' in desired && isCleared) return beginDeploy(scene, desired);
+  const settled = change === 'Same' ? settle(scene) : scene;
+  const refused = change === 'Forced' || change === 'Mode' ? refuse(settled, change) : undefined;
+  if (refused !== undefined) return refused;
+  const upkeep = [...repair(settled), ...removeLeftovers(settled)];
+  const told = leftoverHashes(settled).map((hash) => normal('ToreDownCluster', `Tore down Flink cluster ${hash}`));
+  const restarted = upkeep.length === 0 ? restart(settled) : undefined;
+  return restarted ?? telling(doing(stay(settled), ...upkeep, ...prune(settled)), ...told);
+}
+
+type Change =
+  /** The spec is what runs. */
+  | 'Same'
+  /** It is not, and is deployed now. */
+  | 'Begin'
+  /** It failed a short while ago, or for good. */
+  | 'Waits'
+  /** spec.forceRollback is set. */
+  | 'Forced'
+  /** deploymentMode cannot be changed. */
+  | 'Mode';
+
+function findChange({ status, options, now }: Scene, { name, specDigest }: WantedRevision): Change {
+  if (name === status.currentRevision) return 'Same';
+  if ((status.deploymentMode || 'Dual') !== options.deploymentMode) return 'Mode';
+  if (options.isRollbackForced) return 'Forced';
+  const { failedDeploy: failed } = status;
+  const isKnownToFail = failed?.revision === name && (failed.specDigest ?? specDigest) === specDigest;
+  return isKnownToFail && !mayRetry(failed, now) ? 'Waits' : 'Begin';
+}
+
+function mayRetry({ retryTime }: FailedDeploy, now: number): boolean {
+  return isPast(retryTime, now);
+}
+
+/** What is wanted runs: a failure before it is history, unless it is the job itself that fails to come back. */
+function settle(scene: Scene): Scene {
+  const { status } = scene;
+  if (status.phase === 'Running' && status.failedDeploy === undefined) return scene;
+  if (status.failedDeploy?.revision === status.currentRevision && !isJobActive(scene)) return scene;
+  const { failedDeploy, failedDeployHash, rollbackHash, ...rest } = status;
+  return { ...scene, status: forgetErrors({ ...rest, phase: 'Running' }) };
+}
+
+function isJobActive(scene: Scene): boolean {
+  const { deployHash, jobStatus } = scene.status;
+  const state = jobStateOf(jobViewOf(scene, deployHash, jobStatus?.jobID));
+  return state === 'Active' || state === 'Finished';
+}
+
+function refuse(scene: Scene, change: 'Forced' | 'Mode'): Transition | undefined {
+  if (scene.status.phase === 'DeployFailed') return undefined;
+  const { status, options } = scene;
+  const event =
+    change === 'Forced'
+      ? warning('DeployFailed', `${FORCED.message}: the change is not deployed`)
+      : warning(
+          'UnsupportedChange',
+          `deploymentMode is ${status.deploymentMode || 'Dual'} and cannot become ${options.deploymentMode}`,
+        );
+  return { status: { ...status, phase: 'DeployFailed' }, effects: [], events: [event] };
+}
+
+/** A change of size alone may leave the cluster where it is. */
+function beginDeploy(scene: Scene, wanted: WantedRevision): Transition {
+  const { options, status } = scene;
+  const current = currentRevision(scene);
+  if (!options.scalesInPlace || current === undefined || !isOnlyResized(current, wanted.revision))
+    return beginNewCluster(scene, wanted);
+  if (isBlueGreen(scene))
+    return telling(beginNewCluster(scene, wanted), warning('NotScalingInPlace', 'BlueGreen does not scale in place'));
+  const view = jobViewOf(scene, status.deployHash, status.jobStatus?.jobID);
+  if (jobStateOf(view) !== 'Active') return beginNewCluster(scene, wanted);
+  const isAdaptive = known(view?.resourceRequirements) !== undefined;
+  const hasCheckpoints = known(view?.checkpointConfig)?.intervalMilliseconds !== undefined;
+  if (isAdaptive && hasCheckpoints) return beginInPlace(scene, wanted, 'InPlace');
+  const grows =
+    wanted.revision.taskManagers > current.taskManagers && wanted.revision.parallelism > current.parallelism;
+  return grows ? beginInPlace(scene, wanted, 'InPlaceWithSavepoint') : beginNewCluster(scene, wanted);
+}
+
+function isOnlyResized(current: Revision, wanted: Revision): boolean {
+  return fingerprintWithoutSize(current) === fingerprintWithoutSize(wanted);
+}
+
+/** What somebody deleted or resized by hand is made as it was deployed. */
+function repair(scene: Scene): readonly Effect[] {
+  const { application, status, desired } = scene;
+  const { deployHash: hash } = status;
+  const isSame = 'name' in desired && desired.name === status.currentRevision;
+  const revision = isSame ? desired.revision : currentRevision(scene);
+  // A cluster that Lyft's operator has scaled in place bears two hashes: it is left as it is.
+  if (hash === undefined || revision === undefined || status.inPlaceUpdatedFromHash) return [];
+  const cluster = clusterOf(scene, hash);
+  const generic = scene.observation.services.get(genericServiceName(application.name, deployedColour(scene)));
+  if (!cluster?.jobManager || !cluster.taskManager || !cluster.service || !generic) {
+    const version = deployedColour(scene);
+    const { namespace, name, uid } = application;
+    const podSelectors = podSelectorsOf(uid, hash, cluster);
+    const target = { namespace, application: name, uid, revision, hash, podSelectors, ...(version && { version }) };
+    return [{ kind: 'CreateCluster', target }];
+  }
+  const jobManagers = revision.spec.jobManagerConfig?.replicas ?? 1;
+  const pointing = isBlueGreen(scene) ? [] : pointService(scene, hash);
+  return [
+    ...scaleTo(cluster.jobManager, jobManagers),
+    ...scaleTo(cluster.taskManager, revision.taskManagers),
+    ...pointing,
+  ];
+}
+
+function deployedColour(scene: Scene) {
+  return isBlueGreen(scene) ? toColour(scene.status.deployVersion) : undefined;
+}
+
+/** Every cluster that is neither deployed nor being deployed. Nothing is taken away while it is not known what is deployed. */
+function leftoverHashes({ status, observation }: Scene): readonly string[] {
+  const { deployHash, inPlaceUpdatedFromHash } = status;
+  const used = [deployHash, inPlaceUpdatedFromHash];
+  return [...observation.clusters.keys()].filter((hash) => !used.includes(hash));
+}
+
+function removeLeftovers(scene: Scene): readonly Effect[] {
+  return leftoverHashes(scene).map((hash) => deletion(scene, hash, ...colourServices(scene, hash)));
+}
+
+/** In BlueGreen each colour has a generic service of its own, which goes with its cluster. */
+export function colourServices({ application, observation }: Scene, hash: string): readonly string[] {
+  const { jobManager, taskManager, service } = observation.clusters.get(hash) ?? {};
+  const { labels } = jobManager ?? taskManager ?? service ?? {};
+  const colour = toColour(labels?.['flink-application-version']);
+  return colour === undefined ? [] : [genericServiceName(application.name, colour)];
+}
+
+/** Deletes whatever there is of a cluster. */
+export function deletion(scene: Scene, hash: string, ...services: readonly string[]): Effect {
+  const { jobManager, taskManager, service } = clusterOf(scene, hash) ?? {};
+  const names = (parts: readonly ({ name: string } | undefined)[]) => parts.flatMap((part) => part?.name ?? []);
+  return {
+    kind: 'DeleteCluster',
+    hash,
+    deployments: names([jobManager, taskManager]),
+    services: [...names([service]), ...services],
+  };
+}
+
+function prune({ observation, status, desired }: Scene): readonly Effect[] {
+  const used = [status.currentRevision, 'name' in desired ? desired.name : undefined, status.failedDeploy?.revision];
+  const unused = [...observation.revisions.keys()].filter((name) => !used.includes(name));
+  return unused
+    .slice(0, Math.max(0, unused.length - REVISION_HISTORY_LIMIT))
+    .map((name) => ({ kind: 'DeleteRevision', name }));
+}
+
+/** With restartPolicy FromLatestCheckpoint, a job that has failed or was lost begins again where its latest checkpoint was. */
+function restart(scene: Scene): Transition | undefined {
+  const { status, options, now } = scene;
+  const { deployHash, currentRevision: revision, jobStatus, failedDeploy } = status;
+  if (!options.restartsFromCheckpoint || !deployHash || !revision || isBlueGreen(scene)) return undefined;
+  const view = jobViewOf(scene, deployHash, jobStatus?.jobID);
+  const state = jobStateOf(view);
+  if (state !== 'Lost' && state !== 'Failed') return undefined;
+  if (failedDeploy?.revision === revision && !mayRetry(failedDeploy, now)) return undefined;
+  if (isUnsettled(view)) return undefined;
+  const origin = findRestorePath(scene, view, state);
+  if (isUnsettled(view) || ('fault' in origin && !options.fallsBackWithoutState)) return undefined;
+  const savepointPath = 'path' in origin ? origin.path : '';
+  return beginRestart(scene, { deployHash, revision, savepointPath });
+}
+
+interface Restart {
+  readonly deployHash: string;
+  readonly revision: string;
+  readonly savepointPath: string;
+}
+
+function beginRestart(scene: Scene, { deployHash, revision, savepointPath }: Restart): Transition {
+  const { status, now, options } = scene;
+  const oldJobId = status.jobStatus?.jobID;
+  const rollout = {
+    kind: 'Restart' as const,
+    revision,
+    hash: deployHash,
+    startTime: after(now, 0),
+    deadline: after(now, options.timeouts.submitSeconds + options.timeouts.clusterStartSeconds),
+    ...(oldJobId && { oldJobId }),
+  };
+  const { savepointTriggerId, ...rest } = forgetErrors(status);
+  const next: ApplicationStatus = { ...rest, phase: 'SubmittingJob', savepointPath, rollout };
+  const from = savepointPath === '' ? 'without state' : `from ${savepointPath}`;
+  const events: Event[] = [warning('RestartingJob', `Job ${oldJobId} is gone: it is started again ${from}`)];
+  return { status: next, effects: [], events };
+}

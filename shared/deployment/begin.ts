@@ -1,0 +1,109 @@
+// How a deploy begins: its target is pinned, and from then on nothing that is written to the spec changes it.
+
+import { clusterHashOf } from './identity.ts';
+import {
+  after,
+  forgetErrors,
+  isBlueGreen,
+  normal,
+  type Scene,
+  type Transition,
+  telling,
+  type WantedRevision,
+} from './scene.ts';
+import type { ApplicationStatus, Colour, Effect, Phase, RolloutKind } from './types.ts';
+
+/** Begins to deploy a revision on a cluster of its own. */
+export function beginNewCluster(scene: Scene, wanted: WantedRevision): Transition {
+  const version = isBlueGreen(scene) ? otherColour(scene) : undefined;
+  const hash = freeHash(scene, wanted, version);
+  const colours = version === undefined ? {} : { updatingVersion: version, updatingHash: hash };
+  const first = version !== undefined && !scene.status.deployHash ? { deployVersion: version } : {};
+  return begin(scene, wanted, { kind: 'NewCluster', hash, phase: 'Updating', changes: { ...colours, ...first } });
+}
+
+/** Begins to change the size of the cluster that is there. */
+export function beginInPlace(
+  scene: Scene,
+  wanted: WantedRevision,
+  kind: 'InPlace' | 'InPlaceWithSavepoint',
+): Transition {
+  return begin(scene, wanted, { kind, hash: scene.status.deployHash ?? '', phase: 'Rescaling', changes: {} });
+}
+
+interface Beginning {
+  readonly kind: RolloutKind;
+  readonly hash: string;
+  readonly phase: Phase;
+  readonly changes: Partial<ApplicationStatus>;
+}
+
+function begin(scene: Scene, wanted: WantedRevision, { kind, hash, phase, changes }: Beginning): Transition {
+  const { now, options } = scene;
+  // What an earlier deploy left behind must not be taken for this one's savepoint.
+  const { savepointTriggerId, savepointPath, ...status } = scene.status;
+  const oldJobId = status.jobStatus?.jobID;
+  const rollout = {
+    kind,
+    revision: wanted.name,
+    hash,
+    startTime: after(now, 0),
+    deadline: after(now, options.timeouts.clusterStartSeconds),
+    ...(oldJobId && { oldJobId }),
+  };
+  const begun = forgetErrors({ ...status, ...changes, phase, rollout });
+  return {
+    status: { ...begun, deploymentMode: status.deploymentMode || options.deploymentMode },
+    effects: preparations(scene, wanted),
+    events: [],
+  };
+}
+
+/** What has to be there before anything else is made: the finalizer, so that nothing is orphaned, and the pinned target. */
+export function preparations(scene: Scene, { name, revision }: WantedRevision): readonly Effect[] {
+  const { application, observation } = scene;
+  const effects: Effect[] = [];
+  if (!application.finalizers.includes(JOB_FINALIZER)) effects.push({ kind: 'AddFinalizer' });
+  if (!observation.revisions.has(name)) effects.push({ kind: 'CreateRevision', name, revision });
+  return effects;
+}
+
+/** With it an application stays until its job has ended; Lyft's, so that either controller lets go of what the other holds. */
+export const JOB_FINALIZER = 'job.finalizers.flink.k8s.io';
+
+/** The hash of a revision's cluster: Lyft's, unless a cluster of that name is still there under another revision. */
+function freeHash(
+  { application, observation }: Scene,
+  { revision }: WantedRevision,
+  version: Colour | undefined,
+): string {
+  const { namespace, name } = application;
+  const input = { namespace, name, ...revision, ...(version && { version }) };
+  for (let collisions = 0; ; collisions += 1) {
+    const hash = clusterHashOf(input, collisions);
+    if (!observation.clusters.has(hash)) return hash;
+  }
+}
+
+/** Lyft's first colour is green: it takes blue for the one before. */
+function otherColour({ status }: Scene): Colour {
+  return (status.deployVersion || 'blue') === 'blue' ? 'green' : 'blue';
+}
+
+/** A spec that changed so much while its cluster was starting that nobody needs that cluster any more. */
+export function supersede(scene: Scene, wanted: WantedRevision): Transition {
+  if (wanted.name === scene.status.currentRevision) return withdraw(scene, wanted);
+  const message = `The spec has changed: ${wanted.name} is deployed instead of ${scene.status.rollout?.revision}`;
+  return telling(beginNewCluster(scene, wanted), normal('DeploySuperseded', message));
+}
+
+/** The spec was put back to what runs, and nothing has been stopped yet. */
+function withdraw(scene: Scene, { name }: WantedRevision): Transition {
+  const { rollout, updatingHash, updatingVersion, ...status } = scene.status;
+  const message = `The spec was put back to ${name}, which runs: ${rollout?.revision} is not deployed`;
+  return {
+    status: forgetErrors({ ...status, phase: 'Running' }),
+    effects: [],
+    events: [normal('DeployWithdrawn', message)],
+  };
+}

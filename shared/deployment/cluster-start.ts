@@ -1,0 +1,184 @@
+// New, Updating and ClusterStarting: a second cluster comes up while the job runs on undisturbed. Whatever would fail once the
+// job has been stopped is found out here, where a failure costs nothing.
+
+import { beginNewCluster, preparations, supersede } from './begin.ts';
+import { failDeploy } from './failures.ts';
+import { fingerprintWithoutSize } from './identity.ts';
+import {
+  clusterOf,
+  enter,
+  exhaustion,
+  isBlueGreen,
+  isFirstDeploy,
+  isPast,
+  jobOf,
+  jobViewOf,
+  known,
+  normal,
+  rolloutOf,
+  type Scene,
+  stay,
+  type Transition,
+  targetRevision,
+  telling,
+  updatingColour,
+} from './scene.ts';
+import { derivePodSelectors, taskManagerSelector } from './templates.ts';
+import type { Cluster, ClusterTarget, Effect, Failure, Plan, Revision, Vertex } from './types.ts';
+
+/** New and Updating: pins the target, and waits until it is there. */
+export function prepare(scene: Scene): Transition {
+  const { desired, status, options } = scene;
+  if (options.isRollbackForced) return status.rollout === undefined ? stay(scene) : failDeploy(scene, FORCED);
+  if ('faults' in desired) return targetRevision(scene) === undefined ? stay(scene) : enterClusterStarting(scene);
+  if (status.rollout === undefined) return beginNewCluster(scene, desired);
+  if (desired.name !== status.rollout.revision && targetRevision(scene) === undefined) return supersede(scene, desired);
+  const missing = desired.name === status.rollout.revision ? preparations(scene, desired) : [];
+  return missing.length > 0 ? stay(scene, missing) : enterClusterStarting(scene);
+}
+
+function enterClusterStarting(scene: Scene): Transition {
+  const { options } = scene;
+  const selector = isFirstDeploy(scene) ? { selector: newSelector(scene) } : {};
+  const entered = enter(scene, 'ClusterStarting', options.timeouts.clusterStartSeconds, selector);
+  return telling(entered, normal('CreatingCluster', `Creating Flink cluster ${rolloutOf(scene).hash}`));
+}
+
+export const FORCED: Failure = { reason: 'ForcedRollback', message: 'spec.forceRollback is set' };
+
+function newSelector(scene: Scene): string {
+  const { uid, name } = scene.application;
+  return taskManagerSelector(name, derivePodSelectors({ uid, hash: rolloutOf(scene).hash }).taskManager);
+}
+
+/** ClusterStarting: waits for pods and slots, then asks whether the job could run there. */
+export function startCluster(scene: Scene): Transition {
+  const { options, now, observation } = scene;
+  const { hash, deadline } = rolloutOf(scene);
+  const revision = targetRevision(scene);
+  if (options.isRollbackForced) return failDeploy(scene, FORCED);
+  if (revision === undefined) return lostRevision(scene);
+  if (isSuperseded(scene, revision) && 'name' in scene.desired) return supersede(scene, scene.desired);
+  const refusal = exhaustion(scene);
+  if (refusal !== undefined) return failDeploy(scene, refusal);
+
+  const creation = createMissing(scene, revision);
+  const readiness = judgeCluster(scene, revision);
+  if (readiness === 'Ready') {
+    const verdict = rehearse(scene, revision);
+    if (verdict === 'Passed') return leaveClusterStarting(scene);
+    if (verdict !== 'Unknown') return failDeploy(scene, verdict);
+  }
+  if (!isPast(deadline, now)) return stay(scene, creation);
+  const hindrances = observation.troubles.length > 0 ? `: ${observation.troubles.join('; ')}` : '';
+  const seen = readiness === 'Ready' ? 'its JobManager does not say whether the job can run' : readiness;
+  return failDeploy(scene, {
+    reason: 'ClusterStartTimedOut',
+    message: `Flink cluster ${hash} did not come up within ${options.timeouts.clusterStartSeconds} s: ${seen}${hindrances}`,
+  });
+}
+
+/** Somebody deleted the pinned target: it cannot be deployed, and what runs goes on. */
+export function lostRevision(scene: Scene): Transition {
+  return failDeploy(scene, revisionMissing(scene));
+}
+
+export function revisionMissing(scene: Scene): Failure {
+  const { revision } = rolloutOf(scene);
+  return { reason: 'RevisionMissing', message: `ControllerRevision ${revision} is not there any more` };
+}
+
+// A size that arrives now becomes the next deploy; any other change makes this one pointless.
+function isSuperseded({ desired }: Scene, revision: Revision): boolean {
+  return 'name' in desired && fingerprintWithoutSize(desired.revision) !== fingerprintWithoutSize(revision);
+}
+
+function createMissing(scene: Scene, revision: Revision): readonly Effect[] {
+  const { hash } = rolloutOf(scene);
+  const cluster = clusterOf(scene, hash);
+  const isComplete =
+    cluster?.jobManager !== undefined && cluster.taskManager !== undefined && cluster.service !== undefined;
+  return isComplete ? [] : [{ kind: 'CreateCluster', target: targetOf(scene, revision) }];
+}
+
+function targetOf(scene: Scene, revision: Revision): ClusterTarget {
+  const { namespace, name, uid } = scene.application;
+  const { hash } = rolloutOf(scene);
+  const version = updatingColour(scene);
+  const podSelectors = podSelectorsOf(uid, hash, clusterOf(scene, hash));
+  return { namespace, application: name, uid, revision, hash, podSelectors, ...(version && { version }) };
+}
+
+/** The pods' own label, as it is where there are pods already, else as it is made. */
+export function podSelectorsOf(uid: string, hash: string, cluster: Cluster | undefined) {
+  const derived = derivePodSelectors({ uid, hash });
+  return {
+    jobManager: cluster?.jobManager?.podSelector ?? derived.jobManager,
+    taskManager: cluster?.taskManager?.podSelector ?? derived.taskManager,
+  };
+}
+
+/** @returns 'Ready', or what is missing */
+export function judgeCluster(scene: Scene, revision: Revision): string {
+  const { hash } = rolloutOf(scene);
+  const { jobManager, taskManager } = clusterOf(scene, hash) ?? {};
+  if (jobManager === undefined || taskManager === undefined) return 'its Deployments are not there';
+  if (jobManager.availableReplicas === 0) return 'its JobManager is not available';
+  const { availableReplicas, replicas, isObserved } = taskManager;
+  if (!isObserved || availableReplicas < replicas)
+    return `${availableReplicas} of ${replicas} TaskManagers are available`;
+  const overview = scene.observation.jobManagers.get(hash)?.overview;
+  if (overview === undefined || 'unreadable' in overview)
+    return `its JobManager does not answer${overview === undefined ? '' : ` (${overview.unreadable})`}`;
+  const { slotsTotal } = overview.value;
+  return slotsTotal < revision.parallelism ? `${slotsTotal} of ${revision.parallelism} slots are registered` : 'Ready';
+}
+
+/** Lets the new JobManager plan the job, and holds the plan against the one that runs: nothing is stopped for a job that cannot start. */
+function rehearse(scene: Scene, revision: Revision): 'Passed' | 'Unknown' | Failure {
+  const { hash } = rolloutOf(scene);
+  const plan = known(scene.observation.jobManagers.get(hash)?.plan);
+  if (plan === undefined) return 'Unknown';
+  if ('fault' in plan) return { reason: 'JobNotRunnable', message: `The job cannot be run: ${plan.fault}` };
+  if (scene.options.isSavepointDisabled) return 'Passed';
+  return findTooParallel(runningVertices(scene), plan, revision) ?? 'Passed';
+}
+
+function runningVertices(scene: Scene): readonly Vertex[] {
+  const { deployHash, jobStatus } = scene.status;
+  return jobOf(jobViewOf(scene, deployHash, jobStatus?.jobID))?.vertices ?? [];
+}
+
+/** Keyed state was cut into maxParallelism parts when it was first written: it cannot be spread over more subtasks. */
+function findTooParallel(
+  vertices: readonly Vertex[],
+  plan: Exclude<Plan, { fault: string }>,
+  { parallelism }: Revision,
+): Failure | undefined {
+  for (const { id, name, maxParallelism } of vertices) {
+    const planned = plan.vertices.find((vertex) => vertex.id === id);
+    if (planned === undefined || maxParallelism < 1 || planned.parallelism <= maxParallelism) continue;
+    return tooParallel({ name, maxParallelism, parallelism: planned.parallelism, wanted: parallelism });
+  }
+  return undefined;
+}
+
+export function tooParallel(vertex: {
+  name: string;
+  maxParallelism: number;
+  parallelism: number;
+  wanted: number;
+}): Failure {
+  const { name, maxParallelism, parallelism, wanted } = vertex;
+  return {
+    reason: 'MaxParallelismExceeded',
+    message: `Parallelism ${wanted} is too high: vertex "${name}" would run with ${parallelism}, but its state allows ${maxParallelism} at most`,
+  };
+}
+
+/** Lyft's order of phases: a first deploy falls through Savepointing, where there is nothing to save. */
+function leaveClusterStarting(scene: Scene): Transition {
+  const { timeouts, isSavepointDisabled } = scene.options;
+  if (isSavepointDisabled && isBlueGreen(scene)) return enter(scene, 'SubmittingJob', timeouts.submitSeconds);
+  return enter(scene, isSavepointDisabled ? 'Cancelling' : 'Savepointing', timeouts.savepointSeconds);
+}

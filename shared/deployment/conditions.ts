@@ -1,0 +1,144 @@
+// The conditions say in the user's words how things stand: is the spec deployable, is it deployed, does the job run, may Headrace act.
+
+import { formatTime } from '../units.ts';
+import { describeWaitingChange } from './dual-running.ts';
+import { jobStateOf, jobViewOf, known, type Scene } from './scene.ts';
+import { findRestorePath, isUnsettled } from './stop-old-job.ts';
+import type { Condition, ConditionType, Failure, JobView } from './types.ts';
+
+type Judgement = Omit<Condition, 'lastTransitionTime'>;
+
+/** @param standsAside why Headrace does not act on the application, if it does not */
+export function describeConditions(scene: Scene, standsAside?: Failure): readonly Condition[] {
+  const judgements = [judgeSpec(scene), judgeDeploy(scene), judgeJob(scene), ...judgeOwnership(scene, standsAside)];
+  return judgements.map((judgement) => keepTransitionTime(scene, judgement));
+}
+
+function keepTransitionTime({ status, now }: Scene, judgement: Judgement): Condition {
+  const before = status.conditions?.find(({ type }) => type === judgement.type);
+  const isSame = before?.status === judgement.status;
+  return { ...judgement, lastTransitionTime: isSame ? before.lastTransitionTime : formatTime(now) };
+}
+
+function judgeSpec({ desired }: Scene): Judgement {
+  if ('faults' in desired) return condition('SpecValid', 'False', 'InvalidSpec', desired.faults.join('; '));
+  return condition('SpecValid', 'True', 'Valid', 'The spec can be deployed');
+}
+
+function judgeDeploy(scene: Scene): Judgement {
+  const { status, desired } = scene;
+  const { rollout, failedDeploy, phase = '' } = status;
+  const waiting = phase === 'DualRunning' ? describeWaitingChange(scene) : undefined;
+  if (waiting !== undefined) return condition('Deployed', 'False', 'TearDownAwaited', waiting);
+  if (phase === 'DualRunning')
+    return condition('Deployed', 'True', 'DualRunning', `Versions ${status.deployHash} and ${status.updatingHash} run`);
+  if (rollout?.failure !== undefined) return condition('Deployed', 'False', 'RollingBack', rollout.failure.message);
+  if (rollout !== undefined) return condition('Deployed', 'Unknown', phase || 'Updating', describeProgress(scene));
+  if (failedDeploy !== undefined && phase === 'DeployFailed') {
+    const retry = failedDeploy.retryTime === undefined ? 'when the spec changes' : `at ${failedDeploy.retryTime}`;
+    return condition('Deployed', 'False', failedDeploy.reason, `${failedDeploy.message}; tried again ${retry}`);
+  }
+  if (phase === 'DeployFailed') return condition('Deployed', 'False', 'DeployFailed', describeRefusal(scene));
+  if ('name' in desired && desired.name === status.currentRevision)
+    return condition('Deployed', 'True', 'Deployed', `${desired.name} is deployed on cluster ${status.deployHash}`);
+  if (!status.deployHash) return condition('Deployed', 'False', 'NotDeployed', 'Nothing has been deployed yet');
+  return condition('Deployed', 'False', 'NotUpToDate', `Cluster ${status.deployHash} does not run what the spec says`);
+}
+
+function describeRefusal({ options, status }: Scene): string {
+  if (options.isRollbackForced) return 'spec.forceRollback is set: the change is not deployed';
+  return `deploymentMode is ${status.deploymentMode || 'Dual'} and cannot become ${options.deploymentMode}`;
+}
+
+function describeProgress({ status, observation }: Scene): string {
+  const { rollout, lastSeenError } = status;
+  const hindrances = observation.troubles.slice(0, 3);
+  const error = lastSeenError?.appError === undefined ? [] : [lastSeenError.appError];
+  return [`${rollout?.revision} is being deployed on cluster ${rollout?.hash}`, ...hindrances, ...error].join('; ');
+}
+
+function judgeJob(scene: Scene): Judgement {
+  const { status } = scene;
+  const { jobStatus, deployHash, rollout, phase } = status;
+  const id = jobStatus?.jobID;
+  if (!id) return condition('JobRunning', 'False', 'NoJob', 'No job has been submitted yet');
+  const isNew = id === rollout?.jobId;
+  const view = jobViewOf(scene, isNew ? rollout?.hash : deployHash, id);
+  const state = jobStateOf(view);
+  const isWanted = phase === 'Running' || phase === 'DeployFailed' || phase === 'DualRunning';
+  switch (state) {
+    case 'Unreadable':
+      return condition('JobRunning', 'Unknown', 'JobManagerUnreachable', `Job ${id}: ${unreadableCause(view)}`);
+    case 'Lost':
+      return condition(
+        'JobRunning',
+        'False',
+        'JobLost',
+        `The JobManager does not know job ${id}: it was restarted without high availability. ${remedy(scene, view)}`,
+      );
+    case 'Failed':
+      return condition(
+        'JobRunning',
+        'False',
+        'JobFailed',
+        `Job ${id} has failed${causeOf(view)}. ${remedy(scene, view)}`,
+      );
+    case 'Canceled':
+      return condition(
+        'JobRunning',
+        'False',
+        'JobCanceled',
+        isWanted ? `Job ${id} was cancelled, and not by Headrace` : `Job ${id} is cancelled`,
+      );
+    case 'Finished':
+      return condition('JobRunning', 'False', 'JobFinished', `Job ${id} has finished`);
+    case 'Cancelling':
+      return condition('JobRunning', 'False', 'JobCancelling', `Job ${id} is being cancelled`);
+    case 'Active':
+      return jobStatus?.state === 'RUNNING'
+        ? condition(
+            'JobRunning',
+            'True',
+            'JobRunning',
+            `Job ${id} runs with parallelism ${jobStatus.parallelism ?? 'unknown'}`,
+          )
+        : condition('JobRunning', 'False', 'JobNotRunning', `Job ${id} is ${jobStatus?.state}${causeOf(view)}`);
+    default:
+      throw state satisfies never;
+  }
+}
+
+function unreadableCause(view: JobView | undefined): string {
+  return view !== undefined && 'unreadable' in view.job ? view.job.unreadable : 'its JobManager was not asked';
+}
+
+function causeOf(view: JobView | undefined): string {
+  const cause = known(view?.failureCause);
+  return cause ? `: ${cause}` : '';
+}
+
+/** What happens next to a job that is gone, or what keeps it from happening. */
+function remedy(scene: Scene, view: JobView | undefined): string {
+  const { options, status } = scene;
+  if (!options.restartsFromCheckpoint)
+    return 'restartPolicy is Never: change spec.restartNonce to deploy it again, or set restartPolicy to FromLatestCheckpoint';
+  const { failedDeploy } = status;
+  if (failedDeploy !== undefined && failedDeploy.revision === status.currentRevision)
+    return `It is started again at ${failedDeploy.retryTime}`;
+  const origin = findRestorePath(scene, view, jobStateOf(view));
+  if (isUnsettled(view)) return 'Its JobManager does not say yet which checkpoints there are';
+  if ('path' in origin) return `It is started again from ${origin.path}`;
+  return options.fallsBackWithoutState
+    ? 'It is started again without state'
+    : `It cannot be started again: ${origin.fault}`;
+}
+
+function judgeOwnership({ status }: Scene, standsAside: Failure | undefined): readonly Judgement[] {
+  if (standsAside !== undefined) return [condition('Owned', 'False', standsAside.reason, standsAside.message)];
+  const wasDoubtful = status.conditions?.some(({ type }) => type === 'Owned');
+  return wasDoubtful ? [condition('Owned', 'True', 'Owned', 'Headrace deploys this application')] : [];
+}
+
+function condition(type: ConditionType, status: Condition['status'], reason: string, message: string): Judgement {
+  return { type, status, reason, message };
+}

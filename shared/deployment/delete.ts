@@ -1,0 +1,148 @@
+// Deleting: the job ends as spec.deleteMode says, then the finalizer goes, and Kubernetes takes the rest by its owner references.
+// Waiting has an end: an application that cannot be saved does not hang in its namespace for ever, and it is said what was lost.
+
+import { JOB_FINALIZER } from './begin.ts';
+import { isStopped } from './clusters.ts';
+import { deriveId } from './ids.ts';
+import {
+  after,
+  clusterOf,
+  hasEnded,
+  isBlueGreen,
+  isPast,
+  type JobState,
+  jobStateOf,
+  jobViewOf,
+  known,
+  normal,
+  note,
+  type Scene,
+  stay,
+  type Transition,
+  telling,
+  warning,
+} from './scene.ts';
+import type { Deletion, JobView } from './types.ts';
+
+/** A savepoint that failed so often is not tried again. */
+const MAX_SAVEPOINTS = 3;
+
+export function beginDeleting(scene: Scene): Transition {
+  const { savepointSeconds } = scene.options.timeouts;
+  const { savepointTriggerId, lastSeenError, retryCount, ...status } = scene.status;
+  // A savepoint that is being taken would cancel the job as well: it is waited for, not doubled.
+  const isSaving = status.phase === 'Savepointing' || status.phase === 'Deleting';
+  const underway = isSaving && savepointTriggerId ? { savepointTriggerId } : {};
+  const deletion = { deadline: after(scene.now, MAX_SAVEPOINTS * savepointSeconds), attempts: 0 };
+  return { status: { ...status, ...underway, phase: 'Deleting', deletion }, effects: [], events: [] };
+}
+
+export function deleteApplication(scene: Scene): Transition {
+  const { application, options, status, now } = scene;
+  if (!application.finalizers.includes(JOB_FINALIZER)) return stay(scene);
+  if (options.deleteMode === 'None') return release(scene);
+  const jobs = jobsOf(scene);
+  const saved = jobs.flatMap((job) => untoldSavepoint(scene, job))[0];
+  if (saved !== undefined) return noteSavepoint(scene, saved.id, saved.location);
+  const job = jobs.find(({ state, view }) => !hasEnded(state) || isBeingSaved(view));
+  if (job === undefined) return release(scene);
+  const deletion = status.deletion ?? { deadline: after(now, 0), attempts: 0 };
+  if (isPast(deletion.deadline, now)) return giveUp(scene, job, 'it did not end in time');
+  if (job.state === 'Unreadable' || job.state === 'Cancelling' || hasEnded(job.state)) return stay(scene);
+  if (options.deleteMode === 'ForceCancel') return stay(scene, [{ kind: 'CancelJob', hash: job.hash, jobId: job.id }]);
+  return saveAndEnd(scene, job, deletion);
+}
+
+function release(scene: Scene): Transition {
+  return stay(scene, [{ kind: 'RemoveFinalizer' }]);
+}
+
+interface DoomedJob {
+  readonly hash: string;
+  readonly id: string;
+  readonly view: JobView | undefined;
+  readonly state: JobState;
+}
+
+/** The deployed job, and the one that was on its way, in this order. */
+function jobsOf(scene: Scene): readonly DoomedJob[] {
+  const { deployHash, jobStatus, rollout } = scene.status;
+  const jobs = [
+    [deployHash, rollout?.oldJobId ?? jobStatus?.jobID],
+    [deployHash, rollout?.rollbackJobId],
+    [rollout?.hash ?? deployHash, rollout?.jobId],
+  ] as const;
+  return jobs
+    .flatMap(([hash, id]) => (hash && id ? [{ hash, id, view: jobViewOf(scene, hash, id) }] : []))
+    .filter(({ hash }) => !isStopped(clusterOf(scene, hash)))
+    .map((job) => ({ ...job, state: jobStateOf(job.view) }));
+}
+
+/** A job ends with its savepoint, so it is often gone when the savepoint is seen to be complete. */
+function untoldSavepoint({ status }: Scene, { id, view }: DoomedJob): { id: string; location: string }[] {
+  const savepoint = known(view?.savepoint);
+  if (savepoint?.state !== 'Completed' || savepoint.location === status.savepointPath) return [];
+  return [{ id, location: savepoint.location }];
+}
+
+function isBeingSaved(view: JobView | undefined): boolean {
+  return known(view?.savepoint)?.state === 'InProgress';
+}
+
+function saveAndEnd(scene: Scene, job: DoomedJob, deletion: Deletion): Transition {
+  const { status } = scene;
+  const { hash, id: jobId, view } = job;
+  const triggerId = savepointId(scene, job, deletion.attempts);
+  if (status.savepointTriggerId !== triggerId && !isUnderway(scene, view)) {
+    const event = normal('CancellingJob', `Cancelling job ${jobId} with a savepoint`);
+    return note(scene, { savepointTriggerId: triggerId }, [event]);
+  }
+  const savepoint = known(view?.savepoint);
+  switch (savepoint?.state) {
+    case 'Unknown':
+      return stay(scene, [
+        { kind: 'TriggerSavepoint', hash, jobId, triggerId: status.savepointTriggerId ?? triggerId, cancelJob: true },
+      ]);
+    case 'Failed':
+      return retrySavepoint(scene, job, deletion, savepoint.cause);
+    default:
+      return stay(scene);
+  }
+}
+
+/** The id differs with the job and the attempt, so that one savepoint is never taken for another. */
+function savepointId({ application }: Scene, { id }: DoomedJob, attempts: number): string {
+  return deriveId(application.uid, 'delete', id, attempts);
+}
+
+/** A savepoint that was triggered before the deletion; outside BlueGreen it cancels the job when it is complete. */
+function isUnderway(scene: Scene, view: JobView | undefined): boolean {
+  if (!scene.status.savepointTriggerId) return false;
+  const state = known(view?.savepoint)?.state;
+  return state === 'InProgress' || (state === 'Completed' && !isBlueGreen(scene));
+}
+
+/** The path is told in an Event, which outlives the application for an hour. */
+function noteSavepoint(scene: Scene, jobId: string, location: string): Transition {
+  const event = normal('CanceledJob', `Canceled job ${jobId} with savepoint ${location}`);
+  return note(scene, { savepointPath: location }, [event]);
+}
+
+function retrySavepoint(scene: Scene, job: DoomedJob, deletion: Deletion, cause: string): Transition {
+  const attempts = deletion.attempts + 1;
+  if (attempts >= MAX_SAVEPOINTS)
+    return giveUp(scene, job, `${attempts} savepoints failed, the last one with: ${cause}`);
+  return note(scene, { deletion: { ...deletion, attempts } }, [
+    warning('SavepointFailed', `Savepoint failed: ${cause}`),
+  ]);
+}
+
+/** The user wants the application gone: it goes, and says from where it could be begun again. */
+function giveUp(scene: Scene, { id }: DoomedJob, cause: string): Transition {
+  const { lastCheckpoint } = scene.status.jobStatus ?? {};
+  const from = lastCheckpoint ? `its latest known checkpoint is ${lastCheckpoint}` : 'no checkpoint of it is known';
+  return telling(
+    release(scene),
+    warning('DeletedWithoutSavepoint', `Job ${id} was deleted without a savepoint: ${cause}; ${from}`),
+  );
+}

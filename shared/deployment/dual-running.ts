@@ -1,0 +1,100 @@
+// DualRunning, BlueGreen alone: both versions run until the user names the one to end. A change of the spec waits for that.
+
+import { colourServices, deletion } from './at-rest.ts';
+import { isStopped } from './clusters.ts';
+import {
+  after,
+  clusterOf,
+  forgetErrors,
+  hasEnded,
+  jobStateOf,
+  jobViewOf,
+  normal,
+  rolloutOf,
+  type Scene,
+  stay,
+  type Transition,
+  targetRevision,
+  telling,
+} from './scene.ts';
+import { recordJob, selectorOf } from './submit.ts';
+import type { ApplicationStatus, FailedDeploy, VersionStatus } from './types.ts';
+
+export function runBoth(scene: Scene): Transition {
+  const { status, options } = scene;
+  const doomed = options.tearDownVersionHash;
+  if (doomed !== '' && doomed === status.deployHash) return tearDown(scene, doomed, status.jobStatus?.jobID, keepNew);
+  if (doomed !== '' && doomed === status.updatingHash) return tearDown(scene, doomed, rolloutOf(scene).jobId, keepOld);
+  return stay(scene);
+}
+
+type Survival = (scene: Scene) => ApplicationStatus;
+
+/** The job first, and its cluster when the job has ended. */
+function tearDown(scene: Scene, hash: string, jobId: string | undefined, survive: Survival): Transition {
+  const state = jobStateOf(jobViewOf(scene, hash, jobId));
+  const isOver = jobId === undefined || hasEnded(state) || isStopped(clusterOf(scene, hash));
+  if (!isOver) {
+    const cancels = state === 'Active' ? [{ kind: 'CancelJob', hash, jobId } as const] : [];
+    return stay(
+      scene,
+      cancels,
+      cancels.length > 0 ? [normal('ForceCanceling', `Cancelling job ${jobId} of version ${hash}`)] : [],
+    );
+  }
+  if (clusterOf(scene, hash) !== undefined) return stay(scene, [deletion(scene, hash, ...colourServices(scene, hash))]);
+  const torn = { status: survive(scene), effects: [], events: [] };
+  return telling(torn, normal('TeardownCompleted', `Tore down version ${hash}`));
+}
+
+/** The new version is what is deployed now. */
+function keepNew(scene: Scene): ApplicationStatus {
+  const { rollout, updatingHash, updatingVersion, savepointPath, savepointTriggerId, ...status } = scene.status;
+  const { hash, revision, jobId = '' } = rolloutOf(scene);
+  const target = targetRevision(scene);
+  const [, survivor] = status.versionStatuses ?? [];
+  const before = survivor?.jobStatus ?? status.jobStatus;
+  const jobStatus =
+    target === undefined ? { ...before, jobID: jobId } : recordJob(scene, before, { revision: target, id: jobId });
+  return forgetErrors({
+    ...status,
+    phase: 'Running',
+    deployHash: hash,
+    currentRevision: revision,
+    jobStatus,
+    ...(updatingVersion !== undefined && { deployVersion: updatingVersion }),
+    ...(survivor?.clusterStatus && { clusterStatus: survivor.clusterStatus }),
+    ...selectorOf(scene, hash),
+    versionStatuses: [versionStatus({ ...survivor, jobStatus }, updatingVersion, hash), {}],
+  });
+}
+
+/** The new version was not wanted after all: it is not deployed again before the spec changes. */
+function keepOld(scene: Scene): ApplicationStatus {
+  const { rollout, updatingHash, updatingVersion, savepointPath, savepointTriggerId, ...status } = scene.status;
+  const { hash, revision } = rolloutOf(scene);
+  const target = targetRevision(scene);
+  const failedDeploy: FailedDeploy = {
+    revision,
+    hash,
+    parallelism: target?.parallelism ?? 0,
+    taskManagers: target?.taskManagers ?? 0,
+    reason: 'TornDown',
+    message: `spec.tearDownVersionHash named ${hash}`,
+    time: after(scene.now, 0),
+    ...('name' in scene.desired && { specDigest: scene.desired.specDigest }),
+    attempts: 1,
+  };
+  const [survivor = {}] = status.versionStatuses ?? [];
+  return forgetErrors({ ...status, phase: 'DeployFailed', failedDeploy, versionStatuses: [survivor, {}] });
+}
+
+function versionStatus(status: VersionStatus, appVersion: string | undefined, versionHash: string): VersionStatus {
+  return { ...status, versionHash, ...(appVersion !== undefined && { appVersion }) };
+}
+
+/** The spec asks for something that neither version is. */
+export function describeWaitingChange({ desired, status }: Scene): string | undefined {
+  if (!('name' in desired) || desired.name === status.rollout?.revision) return undefined;
+  return `${desired.name} waits until spec.tearDownVersionHash names ${status.deployHash} or ${status.updatingHash}`;
+}

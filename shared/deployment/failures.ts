@@ -1,0 +1,137 @@
+// How a deploy fails: what is remembered of it, and how long it is before the same revision is tried again.
+
+import { fingerprintWithoutSize } from './identity.ts';
+import { deriveId } from './ids.ts';
+import {
+  after,
+  currentRevision,
+  enter,
+  forgetErrors,
+  isBlueGreen,
+  isFirstDeploy,
+  rolloutOf,
+  type Scene,
+  type Transition,
+  targetRevision,
+  telling,
+  warning,
+} from './scene.ts';
+import type { ApplicationStatus, FailedDeploy, Failure, LastSeenError } from './types.ts';
+
+/** Reasons after which only the user can help: the same revision is not tried again by itself. */
+const FINAL_REASONS = ['ForcedRollback', 'TornDown'];
+
+/** The first wait and the longest, seconds; each failure in a row doubles it. */
+interface Backoff {
+  readonly first: number;
+  readonly longest: number;
+}
+
+/** 5, 10, 20, 40 minutes, then an hour each: what ran went on undisturbed, so trying costs nothing but pods. */
+const PATIENT: Backoff = { first: 300, longest: 3600 };
+/** Half an hour to six: each try has stopped the job for a while. */
+const WARY: Backoff = { first: 1800, longest: 21_600 };
+
+/**
+ * Ends a deploy that has failed. What ran before goes on, or has just been brought back; the spec stays as it was written, and
+ * the failed revision, its cause and the end of its back-off are in status.failedDeploy.
+ */
+export function failDeploy(
+  scene: Scene,
+  { reason, message }: Failure,
+  changes: Partial<ApplicationStatus> = {},
+): Transition {
+  const rollout = rolloutOf(scene);
+  const failedDeploy = rememberFailure(scene, { reason, message });
+  const { rollout: _, savepointTriggerId, savepointPath, ...kept } = { ...scene.status, ...changes };
+  const status = forgetErrors({
+    ...withoutUpdating(scene, kept),
+    phase: 'DeployFailed',
+    failedDeploy,
+    failedDeployHash: rollout.hash,
+    ...(kept.deployHash && { rollbackHash: kept.deployHash }),
+  });
+  const { retryTime } = failedDeploy;
+  const next =
+    retryTime === undefined ? 'It is tried again when the spec changes' : `It is tried again at ${retryTime}`;
+  return { status, effects: [], events: [warning('DeployFailed', `${message}. ${next}`)] };
+}
+
+function rememberFailure(scene: Scene, { reason, message }: Failure): FailedDeploy {
+  const { status, now, desired } = scene;
+  const { revision, hash } = rolloutOf(scene);
+  const before = status.failedDeploy?.revision === revision ? status.failedDeploy.attempts : 0;
+  const target = targetRevision(scene);
+  const backoff = findBackoff(scene, reason);
+  return {
+    revision,
+    hash,
+    parallelism: target?.parallelism ?? 0,
+    taskManagers: target?.taskManagers ?? 0,
+    reason,
+    message,
+    time: after(now, 0),
+    ...('name' in desired && { specDigest: desired.specDigest }),
+    attempts: before + 1,
+    ...(backoff && { retryTime: after(now, Math.min(backoff.first * 2 ** before, backoff.longest)) }),
+  };
+}
+
+/** A job that had to be brought back is not risked again, unless it was only to be given another size. */
+function findBackoff(scene: Scene, reason: string): Backoff | undefined {
+  if (FINAL_REASONS.includes(reason)) return undefined;
+  if (rolloutOf(scene).failure === undefined) return PATIENT;
+  const [target, current] = [targetRevision(scene), currentRevision(scene)];
+  const isRescale = target && current && fingerprintWithoutSize(target) === fingerprintWithoutSize(current);
+  return isRescale ? WARY : undefined;
+}
+
+/** The colour that did not come up is forgotten; on a first deploy the next attempt begins with the first colour again. */
+function withoutUpdating(scene: Scene, status: ApplicationStatus): ApplicationStatus {
+  if (!isBlueGreen(scene)) return status;
+  const { updatingHash, updatingVersion, deployVersion, ...rest } = status;
+  if (isFirstDeploy(scene)) return { ...rest, versionStatuses: [] };
+  const kept = deployVersion === undefined ? rest : { ...rest, deployVersion };
+  return { ...kept, versionStatuses: (status.versionStatuses ?? []).slice(0, 1) };
+}
+
+/**
+ * What follows when something goes wrong once the old job may have been stopped: it is brought back. A first deploy and a
+ * restart have nothing to go back to; in BlueGreen the old job was never touched.
+ */
+export function rollBack(scene: Scene, failure: Failure): Transition {
+  const { kind } = rolloutOf(scene);
+  if (isFirstDeploy(scene) || kind === 'Restart' || isBlueGreen(scene)) return failDeploy(scene, failure);
+  const { clusterStartSeconds, submitSeconds, verticesSeconds } = scene.options.timeouts;
+  const entered = enter(scene, 'RollingBackJob', clusterStartSeconds + submitSeconds + verticesSeconds, {
+    rollout: { failure },
+  });
+  return telling(entered, warning('DeployFailed', `${failure.message}; rolling back to ${scene.status.deployHash}`));
+}
+
+/** What a call that failed leaves behind: the machine decides from it whether to wait, to try again, or to give the phase up. */
+export function noteError(
+  status: ApplicationStatus,
+  error: Omit<LastSeenError, 'lastErrorUpdateTime'>,
+  now: number,
+): ApplicationStatus {
+  const retryCount = (status.retryCount ?? 0) + 1;
+  return { ...status, retryCount, lastSeenError: { ...error, lastErrorUpdateTime: after(now, 0) } };
+}
+
+const FIRST_WAIT_MILLISECONDS = 100;
+const LONGEST_WAIT_MILLISECONDS = 30_000;
+
+/** Whether the last error is so recent that the next try has to wait. */
+export function mustWait({ status: { lastSeenError: error, retryCount = 0 }, now }: Scene): boolean {
+  if (error?.lastErrorUpdateTime === undefined || error.lastErrorUpdateTime === null) return false;
+  const wait = Math.min(FIRST_WAIT_MILLISECONDS * 2 ** retryCount, LONGEST_WAIT_MILLISECONDS);
+  return now < Date.parse(error.lastErrorUpdateTime) + wait;
+}
+
+/** An id for the next savepoint or submission of this deploy: always the same for the same attempt, never for another. */
+export function nextId(scene: Scene, purpose: 'savepoint' | 'job' | 'rollback'): { id: string; attempts: number } {
+  const { startTime, revision, attempts = 0 } = rolloutOf(scene);
+  const { uid } = scene.application;
+  return { id: deriveId(uid, purpose, revision, startTime, attempts + 1), attempts: attempts + 1 };
+}

@@ -1,0 +1,100 @@
+// Which JobManagers have to be asked, and what: each phase asks for what it decides by, and no more.
+
+import { type Scene, targetRevision } from './scene.ts';
+import type { JobRequest, Revision } from './types.ts';
+
+/** What to ask one JobManager. */
+export interface Questions {
+  readonly hash: string;
+  /** Overview and TaskManagers. */
+  readonly cluster: boolean;
+  /** All its jobs, in short. */
+  readonly jobs: boolean;
+  /** Whether this job could be run. */
+  readonly plan?: JobRequest;
+  readonly of: readonly JobQuestions[];
+}
+
+export interface JobQuestions {
+  readonly jobId: string;
+  readonly checkpoints: boolean;
+  readonly checkpointConfig: boolean;
+  readonly resourceRequirements: boolean;
+  readonly failureCause: boolean;
+  readonly savepointTriggerId?: string;
+}
+
+export function askFor(scene: Scene): readonly Questions[] {
+  const { status } = scene;
+  const { deployHash = '', rollout } = status;
+  const hashes = new Set([deployHash, rollout?.hash ?? '']);
+  return [...hashes]
+    .filter((hash) => hash !== '' && scene.observation.clusters.get(hash)?.jobManager !== undefined)
+    .map((hash) => questionsOf(scene, hash));
+}
+
+function questionsOf(scene: Scene, hash: string): Questions {
+  const plan = planOf(scene, hash);
+  return {
+    hash,
+    cluster: true,
+    jobs: scene.status.phase === 'SubmittingJob' || scene.status.phase === 'RollingBackJob',
+    of: jobIdsOn(scene, hash).map((jobId) => questionsOfJob(scene, jobId)),
+    ...(plan && { plan }),
+  };
+}
+
+function jobIdsOn({ status }: Scene, hash: string): readonly string[] {
+  const { deployHash, rollout, jobStatus } = status;
+  const ids = new Set<string | undefined>();
+  if (hash === deployHash) {
+    if (jobStatus?.jobID !== rollout?.jobId || rollout?.hash === deployHash) ids.add(jobStatus?.jobID);
+    ids.add(rollout?.oldJobId);
+    ids.add(rollout?.rollbackJobId);
+  }
+  if (hash === rollout?.hash) ids.add(rollout.jobId);
+  return [...ids].filter((id) => id !== undefined && id !== '') as string[];
+}
+
+function questionsOfJob({ status, options }: Scene, jobId: string): JobQuestions {
+  const { phase, rollout, savepointTriggerId, jobStatus } = status;
+  const isOld = jobId === (rollout?.oldJobId ?? jobStatus?.jobID);
+  const isEnding = phase === 'Savepointing' || phase === 'Recovering' || phase === 'RollingBackJob';
+  const isAtRest = rollout === undefined;
+  const mayBeSaved = (isOld && isEnding) || phase === 'Deleting';
+  const isTroubled = jobStatus?.state !== 'RUNNING' || jobId === rollout?.jobId || jobId === rollout?.rollbackJobId;
+  return {
+    jobId,
+    checkpoints: true,
+    checkpointConfig: isOld && (isEnding || (isAtRest && (options.scalesInPlace || options.restartsFromCheckpoint))),
+    resourceRequirements: isOld && (isAtRest ? options.scalesInPlace : rollout.kind === 'InPlace'),
+    failureCause: isTroubled,
+    ...(mayBeSaved && savepointTriggerId && { savepointTriggerId }),
+  };
+}
+
+/** The plan is asked for when the new cluster is about to be ready: it runs the job's main method. */
+function planOf(scene: Scene, hash: string): JobRequest | undefined {
+  const { status, observation } = scene;
+  if (status.phase !== 'ClusterStarting' || hash !== status.rollout?.hash) return undefined;
+  const { jobManager, taskManager } = observation.clusters.get(hash) ?? {};
+  const revision = targetRevision(scene);
+  const isReady = (jobManager?.availableReplicas ?? 0) > 0 && (taskManager?.availableReplicas ?? 0) > 0;
+  return isReady && revision !== undefined ? jobRequestOf(revision) : undefined;
+}
+
+function jobRequestOf({ spec, parallelism }: Revision): JobRequest {
+  const { jarName, entryClass, programArgs = '' } = spec;
+  return { jarName, entryClass, programArgs, parallelism };
+}
+
+/** Whether the ControllerRevisions have to be read: not while the spec is what runs. */
+export function needsRevisions(scene: Scene): boolean {
+  const { desired, status } = scene;
+  return status.rollout !== undefined || !('name' in desired) || desired.name !== status.currentRevision;
+}
+
+/** Whether the pods have to be looked at for what hinders them. */
+export function needsTroubles({ status }: Scene): boolean {
+  return status.phase === 'ClusterStarting' || status.phase === 'Rescaling';
+}

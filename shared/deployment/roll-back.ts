@@ -1,0 +1,214 @@
+// RollingBackJob: the new job did not come up, so the old one is brought back as it was recorded: its jar, its arguments and its
+// parallelism, on its own cluster at its own size, from the savepoint that was taken of it.
+
+import { isStopped, scaleTo, stopCluster } from './clusters.ts';
+import { failDeploy, nextId } from './failures.ts';
+import {
+  classify,
+  clusterOf,
+  currentRevision,
+  exhaustion,
+  hasEnded,
+  isPast,
+  type JobState,
+  jobOf,
+  jobStateOf,
+  jobViewOf,
+  known,
+  normal,
+  note,
+  rolloutOf,
+  type Scene,
+  stay,
+  type Transition,
+  targetRevision,
+  telling,
+  warning,
+} from './scene.ts';
+import { findRestorePath, isUnsettled } from './stop-old-job.ts';
+import { judgeStart, pointService, selectorOf } from './submit.ts';
+import type { Effect, Failure, JobSubmission, ResourceRequirements } from './types.ts';
+
+export function rollBackJob(scene: Scene): Transition {
+  const { status } = scene;
+  const rollout = rolloutOf(scene);
+  const failure = rollout.failure ?? { reason: 'DeployFailed', message: 'The deploy failed' };
+  if (isPast(rollout.deadline, scene.now) || isRefused(scene)) return giveUp(scene, failure);
+  if (!hasNewJobEnded(scene)) return stay(scene, endNewJob(scene));
+
+  const restoring = [...restoreSize(scene), ...pointService(scene, status.deployHash ?? '')];
+  const old = oldJob(scene);
+  if (restoring.length > 0 || old.state === 'Unreadable') return stay(scene, restoring);
+  if (old.isLeaving) return stay(scene);
+  if (old.state === 'Active') return bringBack(scene, failure, old.id);
+  return resubmit(scene, failure);
+}
+
+function isRefused(scene: Scene): boolean {
+  return exhaustion(scene) !== undefined;
+}
+
+/** Says what must be done by hand: nothing runs now. */
+function giveUp(scene: Scene, failure: Failure, cause?: string): Transition {
+  const { savepointPath } = scene.status;
+  const from = savepointPath ? `; its state is in ${savepointPath}` : '';
+  const reason = cause ?? scene.status.lastSeenError?.appError ?? 'it did not come back in time';
+  const message = `The old job could not be brought back: ${reason}${from}`;
+  const { rollbackJobId, oldJobId } = rolloutOf(scene);
+  const jobID = rollbackJobId ?? oldJobId;
+  const jobStatus = { ...scene.status.jobStatus, ...(jobID !== undefined && { jobID }) };
+  const failed = failDeploy(
+    scene,
+    { reason: 'RollbackFailed', message: `${failure.message}. ${message}` },
+    { jobStatus },
+  );
+  return telling(failed, warning('RollbackFailed', message));
+}
+
+/** In place, the new job is the old one. */
+function hasNewJobEnded(scene: Scene): boolean {
+  const { kind, hash, jobId, isSubmitted } = rolloutOf(scene);
+  if (kind === 'InPlace' || isStopped(clusterOf(scene, hash))) return true;
+  if (jobId === undefined) return !hasForeignJobs(scene);
+  const state = jobStateOf(jobViewOf(scene, hash, jobId));
+  // A submission that was not answered may still run the program's main method, and bring the job up later.
+  const isInDoubt = kind === 'NewCluster' && state === 'Lost' && isSubmitted !== true;
+  return hasEnded(state) && !isInDoubt;
+}
+
+/** Jobs on the new cluster that were not submitted by us. */
+function hasForeignJobs(scene: Scene): boolean {
+  const { kind, hash } = rolloutOf(scene);
+  const jobs = known(scene.observation.jobManagers.get(hash)?.jobs) ?? [];
+  return kind === 'NewCluster' && jobs.some(({ state }) => !hasEnded(classify(state)));
+}
+
+function endNewJob(scene: Scene): readonly Effect[] {
+  const { kind, hash, jobId = '' } = rolloutOf(scene);
+  const state = jobStateOf(jobViewOf(scene, hash, jobId));
+  if (state === 'Active') return [{ kind: 'CancelJob', hash, jobId }];
+  // A JobManager that is silent cannot be asked to stop its job; without pods there is no job.
+  return state !== 'Cancelling' && kind === 'NewCluster' ? stopCluster(clusterOf(scene, hash)) : [];
+}
+
+/** The recorded size, which is what the old job needs: not the one that failed. */
+function restoreSize(scene: Scene): readonly Effect[] {
+  const { deployHash, jobStatus } = scene.status;
+  const { jobManager, taskManager } = clusterOf(scene, deployHash) ?? {};
+  const current = currentRevision(scene);
+  const requirements = restoreRequirements(scene);
+  if (requirements.length > 0) return requirements;
+  // Lyft's operator kept no revision: its Deployment still has the size that was deployed.
+  if (current === undefined) return [];
+  const isShrinkingBack = (taskManager?.replicas ?? 0) > current.taskManagers;
+  const job = jobOf(jobViewOf(scene, deployHash, jobStatus?.jobID));
+  // TaskManagers that are too many go when the job runs without them: the next look at rest takes them.
+  const taskManagers = isShrinkingBack && job !== undefined ? [] : scaleTo(taskManager, current.taskManagers);
+  return [...scaleTo(jobManager, current.spec.jobManagerConfig?.replicas ?? 1), ...taskManagers];
+}
+
+/** What the adaptive scheduler was told is taken back. */
+function restoreRequirements(scene: Scene): readonly Effect[] {
+  const { kind, hash, oldJobId = '' } = rolloutOf(scene);
+  const view = jobViewOf(scene, hash, oldJobId);
+  const requirements = known(view?.resourceRequirements);
+  const current = currentRevision(scene);
+  const target = targetRevision(scene);
+  if (kind !== 'InPlace' || requirements === undefined || current === undefined || target === undefined) return [];
+  const before = replaceUpperBound(requirements, target.parallelism, current.parallelism);
+  if (before === undefined) return [];
+  return [{ kind: 'SetResourceRequirements', hash, jobId: oldJobId, requirements: before }];
+}
+
+/** Lets the vertices that run with one parallelism run with another. @returns undefined when there are none */
+export function replaceUpperBound(
+  requirements: ResourceRequirements,
+  from: number,
+  to: number,
+): ResourceRequirements | undefined {
+  if (from === to || !Object.values(requirements).some(({ upperBound }) => upperBound === from)) return undefined;
+  return Object.fromEntries(
+    Object.entries(requirements).map(([vertex, bounds]) => {
+      const upperBound = bounds.upperBound === from ? to : bounds.upperBound;
+      return [vertex, { lowerBound: Math.min(bounds.lowerBound, upperBound), upperBound }];
+    }),
+  );
+}
+
+interface OldJob {
+  readonly id: string;
+  readonly state: JobState;
+  /** A savepoint that cancels it is being taken, or has just been, or it is being cancelled. */
+  readonly isLeaving: boolean;
+}
+
+function oldJob(scene: Scene): OldJob {
+  const { status } = scene;
+  const id = rolloutOf(scene).oldJobId ?? '';
+  const view = jobViewOf(scene, status.deployHash, id);
+  const state = id === '' ? 'Lost' : jobStateOf(view);
+  const savepoint = status.savepointTriggerId ? known(view?.savepoint)?.state : undefined;
+  const isSaving = savepoint === 'InProgress' || savepoint === 'Completed';
+  const isLeaving = state === 'Cancelling' || (state === 'Active' && (isSaving || Boolean(status.savepointPath)));
+  return { id, state, isLeaving };
+}
+
+/** The old job was never stopped. */
+function bringBack(scene: Scene, failure: Failure, jobID: string): Transition {
+  const { status } = scene;
+  const jobStatus = { ...status.jobStatus, jobID };
+  return failDeploy(scene, failure, { jobStatus, ...selectorOf(scene, status.deployHash ?? '') });
+}
+
+function resubmit(scene: Scene, failure: Failure): Transition {
+  const { status, observation } = scene;
+  const rollout = rolloutOf(scene);
+  const hash = status.deployHash ?? '';
+  const { parallelism = 1 } = status.jobStatus ?? {};
+  const origin = findOrigin(scene);
+  if (origin === undefined) return stay(scene);
+  if ('fault' in origin) return giveUp(scene, failure, origin.fault);
+  if (rollout.rollbackJobId === undefined) {
+    const running = known(observation.jobManagers.get(hash)?.jobs)?.filter(({ state }) => classify(state) === 'Active');
+    if (running === undefined) return stay(scene);
+    const { id, attempts } = nextId(scene, 'rollback');
+    const [adopted] = running;
+    return note(scene, { rollout: { ...rollout, attempts, rollbackJobId: adopted?.id ?? id } });
+  }
+
+  const view = jobViewOf(scene, hash, rollout.rollbackJobId);
+  const job = jobOf(view);
+  if (job !== undefined) {
+    const verdict = judgeStart(scene, job, known(view?.failureCause) ?? '');
+    if (verdict === 'Waiting') return stay(scene);
+    if (verdict !== 'Up') return giveUp(scene, failure, verdict.message);
+    const brought = bringBack(scene, failure, job.id);
+    return telling(brought, normal('RollbackSucceeded', `Job ${job.id} runs again on cluster ${hash}`));
+  }
+  const slots = known(observation.jobManagers.get(hash)?.overview)?.slotsTotal ?? 0;
+  const mayTry = jobStateOf(view) === 'Lost' && slots >= parallelism;
+  return stay(scene, mayTry ? [{ kind: 'SubmitJob', hash, submission: oldSubmission(scene, origin.path) }] : []);
+}
+
+/**
+ * Where the old job goes on from: never from nothing, unless the spec says that its state does not matter.
+ *
+ * @returns undefined while that is not known yet
+ */
+function findOrigin(scene: Scene): { readonly path: string } | { readonly fault: string } | undefined {
+  const { status, options } = scene;
+  if (status.savepointPath || options.isSavepointDisabled) return { path: status.savepointPath ?? '' };
+  const view = jobViewOf(scene, status.deployHash, rolloutOf(scene).oldJobId);
+  if (isUnsettled(view)) return undefined;
+  const found = findRestorePath(scene, view, jobStateOf(view));
+  return 'fault' in found && options.fallsBackWithoutState ? { path: '' } : found;
+}
+
+/** The old job as its success was recorded. */
+function oldSubmission(scene: Scene, savepointPath: string): JobSubmission {
+  const { jobStatus = {} } = scene.status;
+  const { jarName = '', entryClass = '', programArgs = '', parallelism = 1, allowNonRestoredState = false } = jobStatus;
+  const jobId = rolloutOf(scene).rollbackJobId ?? '';
+  const job = { jobId, jarName, entryClass, programArgs, parallelism, allowNonRestoredState };
+  return savepointPath === '' ? job : { ...job, savepointPath };
+}

@@ -1,0 +1,274 @@
+// What a step looks at, and how it says what follows. Everything here is a plain question about plain values.
+
+import { formatTime } from '../units.ts';
+import { revisionName, revisionOf, specDigest } from './identity.ts';
+import type { SizeSpec } from './parallelism.ts';
+import type {
+  Application,
+  ApplicationSpec,
+  ApplicationStatus,
+  Cluster,
+  Colour,
+  Effect,
+  Event,
+  Failure,
+  Job,
+  JobView,
+  Observation,
+  Phase,
+  Revision,
+  Rollout,
+  Timeouts,
+} from './types.ts';
+import { validate } from './validate.ts';
+
+export interface StepInput {
+  readonly application: Application;
+  readonly observation: Observation;
+  /** Epoch milliseconds. */
+  readonly now: number;
+}
+
+/** What one step comes to: the status is written first, if that holds the effects are performed, then the events are told. */
+export interface Transition {
+  readonly status: ApplicationStatus;
+  readonly effects: readonly Effect[];
+  readonly events: readonly Event[];
+}
+
+/** One application at one moment, with the answers that every phase asks for. */
+export interface Scene extends StepInput {
+  readonly status: ApplicationStatus;
+  readonly options: Options;
+  readonly desired: Desired;
+}
+
+/** What the spec asks for: a revision, or every reason why there is none. */
+export type Desired = WantedRevision | { readonly faults: readonly string[] };
+
+export interface WantedRevision {
+  readonly name: string;
+  readonly revision: Revision;
+  /** Of the whole spec, its size left out. */
+  readonly specDigest: string;
+}
+
+/** How to deploy, with every default filled in. */
+export interface Options {
+  readonly isSavepointDisabled: boolean;
+  readonly fallsBackWithoutState: boolean;
+  readonly isRollbackForced: boolean;
+  readonly scalesInPlace: boolean;
+  readonly restartsFromCheckpoint: boolean;
+  readonly allowsNonRestoredState: boolean;
+  readonly deleteMode: 'Savepoint' | 'None' | 'ForceCancel';
+  readonly deploymentMode: string;
+  readonly firstSavepointPath: string;
+  readonly tearDownVersionHash: string;
+  readonly maxCheckpointRestoreAgeSeconds: number;
+  readonly timeouts: Timeouts;
+}
+
+const DEFAULT_TASK_SLOTS = 16;
+const DEFAULT_TIMEOUTS: Timeouts = {
+  clusterStartSeconds: 300,
+  savepointSeconds: 300,
+  submitSeconds: 300,
+  verticesSeconds: 180,
+};
+
+export function createScene(input: StepInput): Scene {
+  const { application } = input;
+  const spec = 'value' in application.spec ? application.spec.value : undefined;
+  return { ...input, status: application.status, options: readOptions(spec), desired: readDesired(application) };
+}
+
+function readOptions(spec: Partial<ApplicationSpec> = {}): Options {
+  return {
+    isSavepointDisabled: spec.savepointDisabled === true,
+    fallsBackWithoutState: spec.fallbackWithoutState === true,
+    isRollbackForced: spec.forceRollback === true,
+    scalesInPlace: spec.scaleMode === 'InPlace',
+    restartsFromCheckpoint: spec.restartPolicy === 'FromLatestCheckpoint',
+    allowsNonRestoredState: spec.allowNonRestoredState === true,
+    deleteMode: spec.deleteMode || 'Savepoint',
+    deploymentMode: spec.deploymentMode || 'Dual',
+    firstSavepointPath: spec.savepointPath || spec.savepointInfo?.savepointLocation || '',
+    tearDownVersionHash: spec.tearDownVersionHash ?? '',
+    maxCheckpointRestoreAgeSeconds: spec.maxCheckpointRestoreAgeSeconds ?? 3600,
+    timeouts: { ...DEFAULT_TIMEOUTS, ...spec.timeouts },
+  };
+}
+
+function readDesired(application: Application): Desired {
+  const { spec } = application;
+  if ('unreadable' in spec) return { faults: [spec.unreadable] };
+  const faults = validate(application.name, spec.value);
+  if (faults.length > 0) return { faults };
+  const { labels, annotations } = application;
+  const revision = revisionOf({ labels, annotations, spec: spec.value });
+  return { name: revisionName(application.name, revision), revision, specDigest: specDigest(spec.value) };
+}
+
+/** What a spec says of its size. */
+export function sizeSpecOf({ parallelism, taskManagerConfig }: ApplicationSpec): SizeSpec {
+  const { taskSlots = DEFAULT_TASK_SLOTS, replicas } = taskManagerConfig ?? {};
+  return { parallelism, taskSlots, ...(replicas !== undefined && { replicas }) };
+}
+
+export function isBlueGreen({ status, options }: Pick<Scene, 'status' | 'options'>): boolean {
+  return (status.deploymentMode || options.deploymentMode) === 'BlueGreen';
+}
+
+/** Nothing has been deployed yet. */
+export function isFirstDeploy({ status }: Scene): boolean {
+  return !status.deployHash;
+}
+
+/** @throws RangeError in a phase that cannot be without: a fault of ours */
+export function rolloutOf({ status }: Scene): Rollout {
+  if (status.rollout === undefined) throw new RangeError(`phase ${status.phase} without status.rollout`);
+  return status.rollout;
+}
+
+/** The revision that is being deployed, as it was pinned; undefined while its ControllerRevision is not there yet. */
+export function targetRevision({ observation, status }: Scene): Revision | undefined {
+  return observation.revisions.get(status.rollout?.revision ?? '');
+}
+
+/** The revision that is deployed; undefined for one that Lyft's operator deployed and whose spec nobody kept. */
+export function currentRevision({ observation, status }: Scene): Revision | undefined {
+  return observation.revisions.get(status.currentRevision ?? '');
+}
+
+export function clusterOf({ observation }: Scene, hash: string | undefined): Cluster | undefined {
+  return observation.clusters.get(hash ?? '');
+}
+
+/** The colour of the cluster that is being deployed; none outside BlueGreen. */
+export function updatingColour(scene: Scene): Colour | undefined {
+  return isBlueGreen(scene) ? toColour(scene.status.updatingVersion) : undefined;
+}
+
+export function toColour(version: string | undefined): Colour | undefined {
+  return version === 'blue' || version === 'green' ? version : undefined;
+}
+
+/** What the JobManager of a cluster said of a job. @returns undefined when it was not asked */
+export function jobViewOf(scene: Scene, hash: string | undefined, jobId: string | undefined): JobView | undefined {
+  return scene.observation.jobManagers.get(hash ?? '')?.details.get(jobId ?? '');
+}
+
+/** Where a job is in its life, as far as that matters here. */
+export type JobState =
+  /** It was not asked, or did not answer. */
+  | 'Unreadable'
+  /** The JobManager does not know the job: it was restarted without high availability. */
+  | 'Lost'
+  /** It runs, or tries to, and would not end by itself. */
+  | 'Active'
+  | 'Cancelling'
+  | 'Canceled'
+  | 'Failed'
+  | 'Finished';
+
+export function jobStateOf(view: JobView | undefined): JobState {
+  if (view === undefined || 'unreadable' in view.job) return 'Unreadable';
+  return view.job.value === undefined ? 'Lost' : classify(view.job.value.state);
+}
+
+/** Flink's word for a job's state, as one of ours. */
+export function classify(state: string): JobState {
+  switch (state) {
+    case 'CANCELLING':
+      return 'Cancelling';
+    case 'CANCELED':
+      return 'Canceled';
+    case 'FAILED':
+      return 'Failed';
+    case 'FINISHED':
+      return 'Finished';
+    default:
+      return 'Active';
+  }
+}
+
+/** It has ended, and will not begin again. A lost job ended with its JobManager. */
+export function hasEnded(state: JobState): boolean {
+  return state === 'Lost' || state === 'Canceled' || state === 'Failed' || state === 'Finished';
+}
+
+/** @returns the job, where its JobManager knows it */
+export function jobOf(view: JobView | undefined): Job | undefined {
+  return view !== undefined && 'value' in view.job ? view.job.value : undefined;
+}
+
+/** What was read, or undefined: not asked, not answered, or not there. */
+export function known<T>(reading: { readonly value: T } | { readonly unreadable: string } | undefined): T | undefined {
+  return reading !== undefined && 'value' in reading ? reading.value : undefined;
+}
+
+/** An instant as many seconds from now, RFC 3339. */
+export function after(now: number, seconds: number): string {
+  return formatTime(now + seconds * 1000);
+}
+
+export function isPast(deadline: string | undefined | null, now: number): boolean {
+  return deadline !== undefined && deadline !== null && now >= Date.parse(deadline);
+}
+
+/** Everything stays as it is; the effects come again until they are seen to have been done. */
+export function stay(scene: Scene, effects: readonly Effect[] = [], events: readonly Event[] = []): Transition {
+  return { status: scene.status, effects, events };
+}
+
+/** The status changes within its phase. */
+export function note(scene: Scene, changes: Partial<ApplicationStatus>, events: readonly Event[] = []): Transition {
+  return { status: { ...scene.status, ...changes }, effects: [], events };
+}
+
+/** Enters a phase of a deploy, which has so many seconds. Errors of the phase before are forgotten: each has a budget of its own. */
+export function enter(
+  scene: Scene,
+  phase: Phase,
+  seconds: number,
+  { rollout, ...changes }: Partial<Omit<ApplicationStatus, 'rollout'>> & { readonly rollout?: Partial<Rollout> } = {},
+): Transition {
+  const deadline = after(scene.now, seconds);
+  const entered = { ...rolloutOf(scene), ...rollout, deadline };
+  return {
+    status: forgetErrors({ ...scene.status, ...changes, phase, rollout: entered }),
+    effects: [],
+    events: [],
+  };
+}
+
+/** Tells something beside a transition. */
+export function telling(transition: Transition, ...events: readonly Event[]): Transition {
+  return { ...transition, events: [...transition.events, ...events] };
+}
+
+/** Does something beside a transition. */
+export function doing(transition: Transition, ...effects: readonly Effect[]): Transition {
+  return { ...transition, effects: [...transition.effects, ...effects] };
+}
+
+export function forgetErrors({ lastSeenError, retryCount, ...status }: ApplicationStatus): ApplicationStatus {
+  return status;
+}
+
+export function normal(reason: string, message: string): Event {
+  return { type: 'Normal', reason, message };
+}
+
+export function warning(reason: string, message: string): Event {
+  return { type: 'Warning', reason, message };
+}
+
+/** The error that has used up the retries of its phase, or cannot be retried at all. */
+export function exhaustion({ status: { lastSeenError: error, retryCount = 0 } }: Scene): Failure | undefined {
+  if (error === undefined) return undefined;
+  const isExhausted = retryCount > (error.maxRetries ?? 0);
+  if (error.isRetryable !== false && error.isFailFast !== true && !isExhausted) return undefined;
+  return { reason: error.method ?? 'Error', message: error.appError ?? 'an unknown error' };
+}

@@ -1,0 +1,171 @@
+// A FlinkApplication's life, PURE: (spec, status, observation, now) → (status, effects). Each phase is a function of the same
+// scene; this file is the frame around them.
+
+import { keepAtRest } from './at-rest.ts';
+import { prepare, startCluster } from './cluster-start.ts';
+import { describeConditions } from './conditions.ts';
+import { beginDeleting, deleteApplication } from './delete.ts';
+import { runBoth } from './dual-running.ts';
+import { mustWait } from './failures.ts';
+import { describeCluster, describeJob } from './health.ts';
+import { rescale } from './rescale.ts';
+import { rollBackJob } from './roll-back.ts';
+import {
+  createScene,
+  isBlueGreen,
+  jobViewOf,
+  type Scene,
+  type StepInput,
+  stay,
+  type Transition,
+  telling,
+  warning,
+} from './scene.ts';
+import { cancelOldJob, recoverFromCheckpoint, takeSavepoint } from './stop-old-job.ts';
+import { submitJob } from './submit.ts';
+import { adopt, isForeign } from './take-over.ts';
+import type { ApplicationStatus, Event, Failure, VersionStatus } from './types.ts';
+
+export interface Step extends Transition {
+  /** Whether the application is on its way somewhere: it is looked at again in a few seconds, not in a minute. */
+  readonly isInTransition: boolean;
+}
+
+/**
+ * Decides what one application should do next.
+ *
+ * @param standsAside another controller that is at work on it; nothing is done then, and it is said why
+ * @throws RangeError for a phase that neither Lyft's operator nor Headrace knows
+ */
+export function step(input: StepInput, standsAside?: Failure): Step {
+  const scene = createScene(input);
+  if (standsAside !== undefined) return standAside(scene, standsAside);
+  const { application, status } = scene;
+  if (application.isDeleting && status.deletion === undefined) return finish(scene, beginDeleting(scene));
+  if (isForeign(application) && !application.isDeleting) {
+    const adoption = adopt(scene);
+    return 'reason' in adoption ? finish(scene, stay(scene), adoption) : finish(scene, adoption);
+  }
+  return finish(scene, mustWait(scene) ? stay(scene) : advance(scene));
+}
+
+function advance(scene: Scene): Transition {
+  const { phase = '' } = scene.status;
+  switch (phase) {
+    case '':
+    case 'Updating':
+      return prepare(scene);
+    case 'ClusterStarting':
+      return startCluster(scene);
+    case 'Rescaling':
+      return rescale(scene);
+    case 'Savepointing':
+      return takeSavepoint(scene);
+    case 'Cancelling':
+      return cancelOldJob(scene);
+    case 'Recovering':
+      return recoverFromCheckpoint(scene);
+    case 'SubmittingJob':
+      return submitJob(scene);
+    case 'RollingBackJob':
+      return rollBackJob(scene);
+    case 'Running':
+    case 'DeployFailed':
+      return keepAtRest(scene);
+    case 'DualRunning':
+      return runBoth(scene);
+    case 'Deleting':
+      return deleteApplication(scene);
+    default:
+      throw new RangeError(`status.phase is ${phase}, which is none that a FlinkApplication can be in`);
+  }
+}
+
+/** Whoever else is at work keeps the status; Headrace adds no more than why it does nothing. */
+function standAside(scene: Scene, reason: Failure): Step {
+  const conditions = describeConditions(scene, reason);
+  const status = { ...scene.status, observedGeneration: scene.application.generation, conditions };
+  return { status, effects: [], events: [], isInTransition: false };
+}
+
+/** Adds to a transition what is seen in every phase: counts, health, conditions. */
+function finish(scene: Scene, transition: Transition, standsAside?: Failure): Step {
+  const seen = observeStatus(scene, transition.status);
+  const told = telling({ ...transition, status: seen }, ...tellOfJob(scene, seen));
+  const conditions = describeConditions({ ...scene, status: seen }, standsAside);
+  const status = { ...seen, observedGeneration: scene.application.generation, conditions };
+  return { ...told, status, isInTransition: isInTransition(scene, transition, standsAside) };
+}
+
+function observeStatus(scene: Scene, status: ApplicationStatus): ApplicationStatus {
+  const { observation, now } = scene;
+  const hash = status.deployHash || status.rollout?.hash;
+  if (!hash) return status;
+  const isNew = status.rollout?.jobId !== undefined && status.jobStatus?.jobID === status.rollout.jobId;
+  const jobHash = isNew && status.phase !== 'DualRunning' ? status.rollout?.hash : status.deployHash;
+  const clusterStatus = describeCluster(
+    status.clusterStatus,
+    observation.clusters.get(hash),
+    observation.jobManagers.get(hash),
+    now,
+  );
+  const jobStatus = describeJob(status.jobStatus, jobViewOf(scene, jobHash, status.jobStatus?.jobID), now);
+  const seen = { ...status, clusterStatus, ...(Object.keys(jobStatus).length > 0 && { jobStatus }) };
+  return isBlueGreen(scene) ? { ...seen, versionStatuses: describeVersions(scene, seen) } : seen;
+}
+
+/** Index 0 is what is deployed, 1 what is on its way. */
+function describeVersions(scene: Scene, status: ApplicationStatus): readonly VersionStatus[] {
+  const { observation, now } = scene;
+  const { deployHash, deployVersion, updatingHash, updatingVersion, rollout, clusterStatus, jobStatus } = status;
+  const deployed = deployHash
+    ? {
+        versionHash: deployHash,
+        ...(deployVersion && { appVersion: deployVersion }),
+        ...(clusterStatus && { clusterStatus }),
+        ...(jobStatus && { jobStatus }),
+      }
+    : {};
+  if (!updatingHash || !deployHash || rollout === undefined) return [deployed, {}];
+  const before = status.versionStatuses?.[1];
+  const job = describeJob(before?.jobStatus, jobViewOf(scene, updatingHash, rollout.jobId), now);
+  const updating = {
+    versionHash: updatingHash,
+    ...(updatingVersion && { appVersion: updatingVersion }),
+    clusterStatus: describeCluster(
+      before?.clusterStatus,
+      observation.clusters.get(updatingHash),
+      observation.jobManagers.get(updatingHash),
+      now,
+    ),
+    jobStatus: { ...job, ...(rollout.jobId && { jobID: rollout.jobId }) },
+  };
+  return [deployed, updating];
+}
+
+/** A job that fails or is lost at rest is told once, loudly. */
+function tellOfJob({ status: before }: Scene, { phase, jobStatus }: ApplicationStatus): readonly Event[] {
+  const state = jobStatus?.state;
+  const isAtRest = phase === 'Running' || phase === 'DeployFailed' || phase === 'DualRunning';
+  if (!isAtRest || state === before.jobStatus?.state || jobStatus?.jobID !== before.jobStatus?.jobID) return [];
+  if (state === 'LOST') return [warning('JobLost', `The JobManager does not know job ${jobStatus?.jobID} any more`)];
+  if (state === 'FAILED') return [warning('JobFailed', `Job ${jobStatus?.jobID} has failed`)];
+  if (state === 'CANCELED')
+    return [warning('JobCanceled', `Job ${jobStatus?.jobID} was cancelled, and not by Headrace`)];
+  return [];
+}
+
+const PHASES_AT_REST = ['Running', 'DeployFailed', 'DualRunning'];
+
+function isInTransition(scene: Scene, { status }: Transition, standsAside: Failure | undefined): boolean {
+  if (standsAside !== undefined) return false;
+  const { phase = '' } = status;
+  if (phase === '') return 'name' in scene.desired && !scene.options.isRollbackForced;
+  if (phase === 'DualRunning') return isTearingDown(scene);
+  return !PHASES_AT_REST.includes(phase);
+}
+
+function isTearingDown({ options, status }: Scene): boolean {
+  const { tearDownVersionHash: hash } = options;
+  return hash !== '' && (hash === status.deployHash || hash === status.updatingHash);
+}

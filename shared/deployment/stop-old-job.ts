@@ -1,0 +1,272 @@
+// Savepointing, Cancelling and Recovering: the old job ends, with its state safe, before another may begin. Two jobs never run
+// at once (BlueGreen apart, where that is the point): the end of the old one is seen, not assumed.
+
+import { FORCED } from './cluster-start.ts';
+import { isStopped, stopCluster } from './clusters.ts';
+import { nextId, rollBack } from './failures.ts';
+import {
+  classify,
+  clusterOf,
+  enter,
+  exhaustion,
+  hasEnded,
+  isBlueGreen,
+  isFirstDeploy,
+  isPast,
+  type JobState,
+  jobOf,
+  jobStateOf,
+  jobViewOf,
+  known,
+  normal,
+  note,
+  rolloutOf,
+  type Scene,
+  stay,
+  type Transition,
+  telling,
+  warning,
+} from './scene.ts';
+import type { Failure, JobView, Savepoint } from './types.ts';
+
+const SILENT = 'its JobManager does not answer';
+
+interface OldJob {
+  readonly hash: string;
+  readonly id: string;
+  readonly view: JobView | undefined;
+  readonly state: JobState;
+}
+
+/** The job that has to end; one that was never there, or whose whole cluster is stopped, has ended. */
+export function oldJobOf(scene: Scene): OldJob {
+  const hash = scene.status.deployHash ?? '';
+  const { oldJobId } = rolloutOf(scene);
+  const { id, state } = oldJobId === undefined ? unrecordedJobOn(scene, hash) : { id: oldJobId, state: undefined };
+  const view = jobViewOf(scene, hash, id);
+  const isOver = hash === '' || isStopped(clusterOf(scene, hash));
+  return { hash, id, view, state: isOver ? 'Lost' : (state ?? jobStateOf(view)) };
+}
+
+/** Lyft's operator forgets the id of the old job before that has ended: in a deploy that was taken over it may still run. */
+function unrecordedJobOn(scene: Scene, hash: string): { readonly id: string; readonly state: JobState } {
+  if (hash === rolloutOf(scene).hash) return { id: '', state: 'Lost' };
+  const jobs = known(scene.observation.jobManagers.get(hash)?.jobs);
+  if (jobs === undefined) return { id: '', state: 'Unreadable' };
+  const living = jobs.find(({ state }) => !hasEnded(classify(state)));
+  return living === undefined ? { id: '', state: 'Lost' } : { id: living.id, state: classify(living.state) };
+}
+
+/** Savepointing: the old job is ended with a savepoint; in BlueGreen it is saved, and goes on. */
+export function takeSavepoint(scene: Scene): Transition {
+  const { status, options, now } = scene;
+  if (isFirstDeploy(scene)) return submitFrom(scene, options.firstSavepointPath);
+  const { state, view, hash, id } = oldJobOf(scene);
+  if (status.savepointPath) return leaveSavepointing(scene, state);
+  if (options.isRollbackForced) return rollBack(scene, FORCED);
+  const savepoint = status.savepointTriggerId ? known(view?.savepoint) : undefined;
+  if (savepoint?.state === 'Completed') return completeSavepoint(scene, savepoint.location);
+  if (savepoint?.state === 'Failed') return recover(scene, `Savepoint failed: ${savepoint.cause}`);
+  if (state === 'Finished')
+    return telling(
+      submitFrom(scene, ''),
+      normal('JobFinished', `Job ${id} has finished: there is no state to take over`),
+    );
+  if (hasEnded(state)) return recover(scene, `Job ${id} does not run (${state}): no savepoint can be taken`);
+  if (isPast(status.rollout?.deadline, now))
+    return recover(scene, `No savepoint within ${options.timeouts.savepointSeconds} s`);
+  const refusal = exhaustion(scene);
+  if (refusal !== undefined) return refuseSavepoint(scene, refusal);
+  if (state === 'Unreadable') return stay(scene);
+  if (!status.savepointTriggerId) return announceSavepoint(scene, id);
+  return stay(scene, isUntriggered(savepoint) ? [trigger(scene, hash, id)] : []);
+}
+
+function isUntriggered(savepoint: Savepoint | undefined): boolean {
+  return savepoint?.state === 'Unknown';
+}
+
+/** A savepoint that is refused as a request (no directory is configured) is no sign of trouble: the job is left alone. */
+function refuseSavepoint(scene: Scene, refusal: Failure): Transition {
+  if (scene.status.lastSeenError?.isRetryable !== false) return recover(scene, refusal.message);
+  const message = `No savepoint can be taken: ${refusal.message}`;
+  return telling(rollBack(scene, { reason: 'SavepointRefused', message }), warning('SavepointFailed', message));
+}
+
+/** The id is written down before the savepoint is triggered with it: whoever comes next asks for this one. */
+function announceSavepoint(scene: Scene, jobId: string): Transition {
+  const { id, attempts } = nextId(scene, 'savepoint');
+  const event = isBlueGreen(scene)
+    ? normal('SavepointingJob', `Taking a savepoint of job ${jobId}`)
+    : normal('CancellingJob', `Cancelling job ${jobId} with a savepoint`);
+  return note(scene, { savepointTriggerId: id, rollout: { ...rolloutOf(scene), attempts } }, [event]);
+}
+
+function trigger(scene: Scene, hash: string, jobId: string) {
+  const triggerId = scene.status.savepointTriggerId ?? '';
+  return { kind: 'TriggerSavepoint', hash, jobId, triggerId, cancelJob: !isBlueGreen(scene) } as const;
+}
+
+function completeSavepoint(scene: Scene, location: string): Transition {
+  const { id } = oldJobOf(scene);
+  const event = isBlueGreen(scene)
+    ? normal('SavepointCompleted', `Savepoint of job ${id} is at ${location}`)
+    : normal('CanceledJob', `Canceled job ${id} with savepoint ${location}`);
+  return note(scene, { savepointPath: location }, [event]);
+}
+
+/** Right after its last savepoint the job still runs for a moment. */
+function leaveSavepointing(scene: Scene, state: JobState): Transition {
+  if (isBlueGreen(scene) || hasEnded(state)) return submitFrom(scene, scene.status.savepointPath ?? '');
+  return waitForEnd(scene, state);
+}
+
+function submitFrom(scene: Scene, savepointPath: string): Transition {
+  return enter(scene, 'SubmittingJob', scene.options.timeouts.submitSeconds, { savepointPath });
+}
+
+function recover(scene: Scene, message: string): Transition {
+  const { clusterStartSeconds } = scene.options.timeouts;
+  return telling(enter(scene, 'Recovering', clusterStartSeconds), warning('SavepointFailed', message));
+}
+
+/** Cancelling: the old job is ended without its state, as spec.savepointDisabled says. */
+export function cancelOldJob(scene: Scene): Transition {
+  if (isFirstDeploy(scene)) return submitFrom(scene, scene.options.firstSavepointPath);
+  const { state } = oldJobOf(scene);
+  if (hasEnded(state)) return submitFrom(scene, '');
+  if (scene.options.isRollbackForced) return rollBack(scene, FORCED);
+  return waitForEnd(scene, state);
+}
+
+/** A job that does not end by itself is cancelled; one whose JobManager is silent ends when its cluster is stopped. */
+export function waitForEnd(scene: Scene, state: JobState): Transition {
+  const { hash, id } = oldJobOf(scene);
+  const isLate = isPast(rolloutOf(scene).deadline, scene.now);
+  const hasSavepoint = Boolean(scene.status.savepointPath);
+  if (state === 'Unreadable' || isLate) return stay(scene, isLate ? stopCluster(clusterOf(scene, hash)) : []);
+  const mayEndByItself = state === 'Cancelling' || hasSavepoint;
+  return stay(scene, mayEndByItself ? [] : [{ kind: 'CancelJob', hash, jobId: id }]);
+}
+
+/**
+ * Recovering: there is no savepoint, so the latest checkpoint has to serve. It is looked for before the old job is touched; a
+ * job whose checkpoints would be deleted with it, or that has none, is left running.
+ */
+export function recoverFromCheckpoint(scene: Scene): Transition {
+  const { options, status } = scene;
+  const { state, view } = oldJobOf(scene);
+  if (options.isRollbackForced && !hasEnded(state)) return rollBack(scene, FORCED);
+  if (state === 'Unreadable') return waitForJobManager(scene, view);
+  const savepoint = status.savepointTriggerId ? known(view?.savepoint) : undefined;
+  // A savepoint that took longer than it was given is better than any checkpoint.
+  if (savepoint?.state === 'Completed') return finishRecovering(scene, savepoint.location, state);
+  if (hasEnded(state) || isBlueGreen(scene)) {
+    if (isUnsettled(view) && !isPast(rolloutOf(scene).deadline, scene.now)) return stay(scene);
+    const path = findRestorePath(scene, view, state);
+    if ('path' in path) return finishRecovering(scene, path.path, state);
+    if (options.fallsBackWithoutState) return goOnWithoutState(scene);
+    return giveUpRecovering(scene, path.fault);
+  }
+  if (state === 'Cancelling') return waitForEnd(scene, state);
+  return endForCheckpoint(scene, view);
+}
+
+/** The job runs: it is ended if it can begin again from what it leaves behind. */
+function endForCheckpoint(scene: Scene, view: JobView | undefined): Transition {
+  if (scene.options.fallsBackWithoutState) return waitForEnd(scene, 'Active');
+  const isLate = isPast(rolloutOf(scene).deadline, scene.now);
+  if (known(view?.checkpointConfig) === undefined) return isLate ? giveUpRecovering(scene, SILENT) : stay(scene);
+  const path = findRestorePath(scene, view, 'Canceled');
+  return 'fault' in path ? giveUpRecovering(scene, path.fault) : waitForEnd(scene, 'Active');
+}
+
+/** A silent JobManager's cluster is stopped only for a job that can begin again from what was recorded of it. */
+function waitForJobManager(scene: Scene, view: JobView | undefined): Transition {
+  if (!isPast(rolloutOf(scene).deadline, scene.now)) return stay(scene);
+  const path = findRestorePath(scene, view, 'Lost');
+  const mayBegin = 'path' in path || scene.options.fallsBackWithoutState;
+  if (!mayBegin || isBlueGreen(scene)) return giveUpRecovering(scene, SILENT);
+  return waitForEnd(scene, 'Unreadable');
+}
+
+function finishRecovering(scene: Scene, path: string, state: JobState): Transition {
+  if (!hasEnded(state) && !isBlueGreen(scene)) return note(scene, { phase: 'Savepointing', savepointPath: path });
+  const event = normal('RestoringExternalizedCheckpoint', `Restoring from ${path}`);
+  return telling(submitFrom(scene, path), event);
+}
+
+function goOnWithoutState(scene: Scene): Transition {
+  const event = warning(
+    'RestoringWithoutExternalizedCheckpoint',
+    'There is no checkpoint: the job begins without state',
+  );
+  return telling(submitFrom(scene, ''), event);
+}
+
+function giveUpRecovering(scene: Scene, fault: string): Transition {
+  return telling(rollBack(scene, { reason: 'RecoveryFailed', message: fault }), warning('RecoveryFailed', fault));
+}
+
+/**
+ * Whether a JobManager knows a job, but does not say yet which checkpoint was its last. What was recorded of the job while it
+ * ran is an earlier one, which may have been deleted when the last was made.
+ */
+export function isUnsettled(view: JobView | undefined): boolean {
+  return jobOf(view) !== undefined && view?.checkpoints !== undefined && 'unreadable' in view.checkpoints;
+}
+
+/**
+ * Finds where a job that ended like this can be restored from.
+ *
+ * @returns the path of a savepoint or checkpoint, or why there is none
+ */
+export function findRestorePath(
+  scene: Scene,
+  view: JobView | undefined,
+  end: JobState,
+): { readonly path: string } | { readonly fault: string } {
+  const { status, now, options } = scene;
+  const maxAge = options.maxCheckpointRestoreAgeSeconds;
+  const { latestSavepoint } = known(view?.checkpoints) ?? {};
+  const startTime = status.rollout === undefined ? now : Date.parse(status.rollout.startTime);
+  if (latestSavepoint !== undefined && latestSavepoint.time >= startTime) return { path: latestSavepoint.path };
+
+  const kept = findKeptCheckpoint(scene, view, end);
+  // A savepoint from before may be what ended the job; one of a job that runs is only old.
+  const isNewest = latestSavepoint !== undefined && ('fault' in kept || latestSavepoint.time >= kept.time);
+  const latest = isNewest && hasEnded(jobStateOf(view)) ? latestSavepoint : kept;
+  if ('fault' in latest) return latest;
+  const ageSeconds = Math.round((now - latest.time) / 1000);
+  if (ageSeconds > maxAge)
+    return {
+      fault: `the latest checkpoint ${latest.path} is ${ageSeconds} s old, and maxCheckpointRestoreAgeSeconds is ${maxAge}`,
+    };
+  return { path: latest.path };
+}
+
+function findKeptCheckpoint(
+  scene: Scene,
+  view: JobView | undefined,
+  end: JobState,
+): { readonly path: string; readonly time: number } | { readonly fault: string } {
+  const config = known(view?.checkpointConfig);
+  if (end === 'Canceled' && config?.isRetainedOnCancellation === false)
+    return { fault: `its checkpoints are deleted when a job is cancelled; ${RETAIN}` };
+  if (end === 'Failed' && config?.isRetainedOnFailure === false)
+    return { fault: `its checkpoints are deleted when a job fails; ${RETAIN}` };
+  const checkpoints = known(view?.checkpoints);
+  // A JobManager that knows the job knows its checkpoints: one that was recorded earlier has been deleted since.
+  const isForgotten = end === 'Lost' || checkpoints === undefined;
+  const latest = isForgotten ? recordedCheckpoint(scene) : checkpoints.latestCompleted;
+  return latest ?? { fault: 'there is no completed checkpoint' };
+}
+
+const RETAIN = 'execution.checkpointing.externalized-checkpoint-retention: RETAIN_ON_CANCELLATION keeps them';
+
+/** What was last seen while the JobManager still knew the job. */
+function recordedCheckpoint({ status: { jobStatus } }: Scene): { path: string; time: number } | undefined {
+  const { lastCheckpoint, lastCheckpointTime } = jobStatus ?? {};
+  if (!lastCheckpoint || !lastCheckpointTime) return undefined;
+  return { path: lastCheckpoint, time: Date.parse(lastCheckpointTime) };
+}

@@ -1,0 +1,234 @@
+// SubmittingJob: the job is handed to the JobManager under an id that was written down before, and watched until it runs. With
+// that id every doubt is settled by asking: a job that is there was submitted, one that is not can be submitted (again).
+
+import { preparations } from './begin.ts';
+import { FORCED, revisionMissing } from './cluster-start.ts';
+import { stopCluster } from './clusters.ts';
+import { nextId, rollBack } from './failures.ts';
+import {
+  after,
+  classify,
+  clusterOf,
+  exhaustion,
+  forgetErrors,
+  hasEnded,
+  isBlueGreen,
+  isFirstDeploy,
+  isPast,
+  type JobState,
+  jobOf,
+  jobStateOf,
+  jobViewOf,
+  known,
+  normal,
+  note,
+  rolloutOf,
+  type Scene,
+  stay,
+  type Transition,
+  targetRevision,
+  telling,
+  updatingColour,
+  warning,
+} from './scene.ts';
+import { oldJobOf } from './stop-old-job.ts';
+import { genericServiceName, taskManagerSelector } from './templates.ts';
+import type { Effect, Event, Failure, Job, JobStatus, JobSubmission, Revision } from './types.ts';
+
+/** A state that is restored takes its time, and says so: vertices may be INITIALIZING this many times as long as they may take. */
+const INITIALIZING_PATIENCE = 10;
+
+export function submitJob(scene: Scene): Transition {
+  const { options } = scene;
+  const rollout = rolloutOf(scene);
+  const revision = targetRevision(scene);
+  if (revision === undefined) return regainRevision(scene);
+  if (options.isRollbackForced && rollout.kind !== 'Restart') return rollBack(scene, FORCED);
+  const pointing = pointService(scene, rollout.hash);
+  if (pointing.length > 0) return stay(scene, pointing);
+
+  const view = jobViewOf(scene, rollout.hash, rollout.jobId);
+  const job = jobOf(view);
+  if (job === undefined) return avoidSecondJob(scene) ?? handOver(scene, revision, jobStateOf(view));
+  if (rollout.isSubmitted !== true) return noteSubmitted(scene, job);
+  return judgeJob(scene, revision, job, known(view?.failureCause) ?? '');
+}
+
+/** The old job has been stopped by now: without the pinned target it is the old one that must run again. */
+function regainRevision(scene: Scene): Transition {
+  const { desired } = scene;
+  const isStillWanted = 'name' in desired && desired.name === rolloutOf(scene).revision;
+  return isStillWanted ? stay(scene, preparations(scene, desired)) : rollBack(scene, revisionMissing(scene));
+}
+
+/** The old job was seen to end before this phase; should it be there again all the same, no other is begun beside it. */
+function avoidSecondJob(scene: Scene): Transition | undefined {
+  if (isBlueGreen(scene) || isFirstDeploy(scene)) return undefined;
+  const { hash, id, state } = oldJobOf(scene);
+  const { kind, hash: newHash } = rolloutOf(scene);
+  if (hasEnded(state)) return undefined;
+  if (kind === 'Restart' && state === 'Active') return resume(scene, id);
+  const over = isSubmissionOver(scene);
+  if (over !== undefined || state === 'Cancelling') return over ?? stay(scene);
+  if (state === 'Active') return stay(scene, [{ kind: 'CancelJob', hash, jobId: id }]);
+  // Of a cluster whose JobManager says nothing it is only certain that no job runs when it has no pods.
+  return stay(scene, hash === newHash ? [] : stopCluster(clusterOf(scene, hash)));
+}
+
+/** A JobManager with high availability knows its job again after a while: it was not lost. */
+function resume(scene: Scene, id: string): Transition {
+  const { rollout, savepointPath, ...status } = scene.status;
+  const event = normal('JobReappeared', `Job ${id} is there again, and is not started anew`);
+  return { status: forgetErrors({ ...status, phase: 'Running' }), effects: [], events: [event] };
+}
+
+function handOver(scene: Scene, revision: Revision, state: JobState): Transition {
+  if (rolloutOf(scene).jobId === undefined) return announceJob(scene);
+  return isSubmissionOver(scene) ?? stay(scene, state === 'Lost' ? [submission(scene, revision)] : []);
+}
+
+/** The generic service leads to the cluster whose job is, or is about to be, the application's. */
+export function pointService(scene: Scene, hash: string): readonly Effect[] {
+  const name = genericServiceName(scene.application.name, updatingColour(scene));
+  const service = scene.observation.services.get(name);
+  const podSelector = clusterOf(scene, hash)?.jobManager?.podSelector;
+  if (service === undefined || podSelector === undefined) return [];
+  if (service.selector['pod-deployment-selector'] === podSelector && service.selector['flink-app-hash'] === undefined)
+    return [];
+  return [{ kind: 'PointService', name, resourceVersion: service.resourceVersion, podSelector }];
+}
+
+/** A job that runs there already was submitted by Lyft's operator, whose status write got lost. */
+function announceJob(scene: Scene): Transition {
+  const rollout = rolloutOf(scene);
+  const jobs = known(scene.observation.jobManagers.get(rollout.hash)?.jobs);
+  if (jobs === undefined) return isSubmissionOver(scene) ?? stay(scene);
+  const active = jobs.filter(({ state, id }) => id !== rollout.oldJobId && isAlive(classify(state)));
+  const [adopted, ...others] = active;
+  if (others.length > 0) {
+    const message = `${active.length} jobs run on cluster ${rollout.hash}, and there must be one: ${active.map(({ id }) => id).join(', ')}`;
+    return rollBack(scene, { reason: 'TooManyJobs', message });
+  }
+  if (adopted !== undefined) return note(scene, { rollout: { ...rollout, jobId: adopted.id } });
+  const { id, attempts } = nextId(scene, 'job');
+  return note(scene, { rollout: { ...rollout, jobId: id, attempts } });
+}
+
+function isAlive(state: JobState): boolean {
+  return state === 'Active' || state === 'Cancelling';
+}
+
+/** @returns the roll back, when there is no more use in waiting for the job to appear */
+function isSubmissionOver(scene: Scene): Transition | undefined {
+  const failure = exhaustion(scene) ?? timedOut(scene);
+  if (failure === undefined) return undefined;
+  return telling(rollBack(scene, failure), warning('JobSubmissionFailed', failure.message));
+}
+
+function timedOut(scene: Scene): Failure | undefined {
+  const { hash, deadline } = rolloutOf(scene);
+  if (!isPast(deadline, scene.now)) return undefined;
+  const message = `Cluster ${hash} did not take the job within ${scene.options.timeouts.submitSeconds} s`;
+  return { reason: 'JobSubmissionTimedOut', message };
+}
+
+function submission(scene: Scene, revision: Revision): Effect {
+  const { hash, jobId = '' } = rolloutOf(scene);
+  const { jarName, entryClass, programArgs = '' } = revision.spec;
+  const { savepointPath } = scene.status;
+  const job: JobSubmission = {
+    jobId,
+    jarName,
+    entryClass,
+    programArgs,
+    parallelism: revision.parallelism,
+    allowNonRestoredState: scene.options.allowsNonRestoredState,
+    ...(savepointPath && { savepointPath }),
+  };
+  return { kind: 'SubmitJob', hash, submission: job };
+}
+
+function noteSubmitted(scene: Scene, { id }: Job): Transition {
+  const { options, now, status } = scene;
+  const deadline = after(now, options.timeouts.verticesSeconds);
+  const rollout = { ...rolloutOf(scene), isSubmitted: true, deadline };
+  const from = status.savepointPath ? ` from ${status.savepointPath}` : '';
+  const event = normal('JobSubmitted', `Job ${id} was submitted to cluster ${rollout.hash}${from}`);
+  // In BlueGreen the old job stays the application's until it is torn down.
+  const isSecond = isBlueGreen(scene) && !isFirstDeploy(scene);
+  const jobStatus = isSecond ? {} : { jobStatus: { ...status.jobStatus, jobID: id } };
+  return note({ ...scene, status: forgetErrors(status) }, { rollout, ...jobStatus }, [event]);
+}
+
+/** Whether a job that was just begun has come up. */
+export type Verdict = 'Up' | 'Waiting' | Failure;
+
+function judgeJob(scene: Scene, revision: Revision, job: Job, cause: string): Transition {
+  const verdict = judgeStart(scene, job, cause);
+  if (verdict === 'Up') return succeed(scene, revision, job);
+  if (verdict === 'Waiting') return stay(scene);
+  return telling(rollBack(scene, verdict), warning('JobMonitoringFailed', verdict.message));
+}
+
+/** A job is up when every vertex runs or has finished; one that is looked at late is not held to be late. */
+export function judgeStart(scene: Scene, { id, state, vertices }: Job, cause: string): Verdict {
+  const { now, options } = scene;
+  const why = cause === '' ? '' : `: ${cause}`;
+  if (state === 'FINISHED') return 'Up';
+  if (state === 'FAILED' || state === 'CANCELED')
+    return { reason: 'JobMonitoringFailed', message: `Job ${id} is ${state}${why}` };
+  const isUp = ({ status }: { status: string }) => status === 'RUNNING' || status === 'FINISHED';
+  if (state === 'RUNNING' && vertices.length > 0 && vertices.every(isUp)) return 'Up';
+
+  const { verticesSeconds } = options.timeouts;
+  const { deadline } = rolloutOf(scene);
+  const isInitializing = vertices.some(({ status }) => status === 'INITIALIZING');
+  const grace = isInitializing ? verticesSeconds * (INITIALIZING_PATIENCE - 1) : 0;
+  if (now < Date.parse(deadline) + grace * 1000) return 'Waiting';
+  const waiting = vertices.filter((vertex) => !isUp(vertex)).map(({ name, status }) => `${name} is ${status}`);
+  const seen = [`it is ${state}`, ...waiting].join(', ');
+  return { reason: 'JobMonitoringFailed', message: `Job ${id} did not run within ${verticesSeconds} s: ${seen}${why}` };
+}
+
+/** The new revision is what runs now. */
+function succeed(scene: Scene, revision: Revision, job: Job): Transition {
+  const { rollout, savepointPath, savepointTriggerId, ...kept } = scene.status;
+  const { kind, revision: name, hash } = rolloutOf(scene);
+  const { failedDeploy, failedDeployHash, rollbackHash, ...status } = forgetErrors(kept);
+  const jobStatus = recordJob(scene, status.jobStatus, { revision, id: job.id });
+  const events: Event[] = job.state === 'FINISHED' ? [normal('JobFinished', `Job ${job.id} has finished`)] : [];
+  if (isBlueGreen(scene) && !isFirstDeploy(scene) && kind === 'NewCluster')
+    return {
+      status: { ...kept, phase: 'DualRunning', rollout: rolloutOf(scene), updatingHash: hash },
+      effects: [],
+      events,
+    };
+  const deployed = { phase: 'Running', deployHash: hash, currentRevision: name, jobStatus, ...selectorOf(scene, hash) };
+  return { status: { ...withoutLyftsRescale(status, kind), ...deployed }, effects: [], events };
+}
+
+/** On a new cluster no pod looks for its JobManager under an older hash. */
+function withoutLyftsRescale(status: Scene['status'], kind: string): Scene['status'] {
+  if (kind !== 'NewCluster') return status;
+  const { inPlaceUpdatedFromHash, ...rest } = status;
+  return rest;
+}
+
+/** What a rollback submits again. */
+export function recordJob(scene: Scene, before: JobStatus | undefined, { revision, id }: SubmittedJob): JobStatus {
+  const { spec, parallelism } = revision;
+  const { jarName, entryClass, programArgs = '' } = spec;
+  const allowNonRestoredState = scene.options.allowsNonRestoredState;
+  return { ...before, jobID: id, jarName, entryClass, programArgs, parallelism, allowNonRestoredState };
+}
+
+export interface SubmittedJob {
+  readonly revision: Revision;
+  readonly id: string;
+}
+
+/** Selects the TaskManagers of one cluster and no others; it moves when deployHash does. */
+export function selectorOf(scene: Scene, hash: string): { selector?: string } {
+  const podSelector = clusterOf(scene, hash)?.taskManager?.podSelector;
+  return podSelector === undefined ? {} : { selector: taskManagerSelector(scene.application.name, podSelector) };
+}

@@ -1,0 +1,475 @@
+import { describe, expect, it } from 'vitest';
+import {
+  aCluster,
+  aJob,
+  aJobManager,
+  aRevision,
+  aService,
+  aSilentJobManager,
+  aStoppedCluster,
+  aVertex,
+  CHECKPOINT,
+  completed,
+  effectsOf,
+  firstDeploy,
+  inSeconds,
+  kindsOf,
+  midway,
+  NAME,
+  NEW,
+  NEW_JOB,
+  NEW_REVISION,
+  newJob,
+  OLD,
+  OLD_JOB,
+  OLD_REVISION,
+  oldJob,
+  reasonsOf,
+  SAVEPOINT,
+  type SceneParts,
+  secondsAgo,
+  selectorOf,
+  TRIGGER,
+} from '../scenes.ts';
+
+/** The old job has been saved and has ended. */
+function submitting({ status, rollout, ...parts }: SceneParts = {}) {
+  return midway('SubmittingJob', {
+    old: oldJob({ state: 'CANCELED' }),
+    status: { savepointPath: SAVEPOINT, savepointTriggerId: TRIGGER, ...status },
+    rollout: { ...rollout },
+    ...parts,
+  });
+}
+
+const ANNOUNCED = { jobId: NEW_JOB };
+const SUBMITTED = { jobId: NEW_JOB, isSubmitted: true };
+
+describe('SubmittingJob', () => {
+  it('points the generic service at the new cluster before anything else', () => {
+    const next = submitting({ seen: { services: [aService(NAME, 'jm0a0a0a')] } });
+
+    expect(next.effects).toEqual([
+      { kind: 'PointService', name: NAME, resourceVersion: '1', podSelector: 'jm1b1b1b' },
+    ]);
+    expect(next.status.rollout?.jobId).toBeUndefined();
+  });
+
+  it("takes Lyft's older selector by hash away from the generic service", () => {
+    const service = aService(NAME, 'jm1b1b1b');
+    const older = { ...service, selector: { ...service.selector, 'flink-app-hash': NEW } };
+
+    expect(kindsOf(submitting({ seen: { services: [older] } }))).toEqual(['PointService']);
+  });
+
+  it('writes the id of the job down before it is submitted', () => {
+    const next = submitting();
+
+    expect(next.status.rollout?.jobId).toMatch(/^[0-9a-f]{32}$/);
+    expect(next.effects).toEqual([]);
+  });
+
+  it('submits the pinned job with the id that was written down, from the savepoint', () => {
+    const next = submitting({ rollout: ANNOUNCED, next: newJob({ state: 'LOST' }), spec: { image: 'orders:3' } });
+
+    expect(next.effects).toEqual([
+      {
+        kind: 'SubmitJob',
+        hash: NEW,
+        submission: {
+          jobId: NEW_JOB,
+          jarName: 'orders.jar',
+          entryClass: 'com.example.Orders',
+          programArgs: '',
+          parallelism: 4,
+          allowNonRestoredState: false,
+          savepointPath: SAVEPOINT,
+        },
+      },
+    ]);
+  });
+
+  it('submits without a path where there is none', () => {
+    const next = submitting({
+      rollout: ANNOUNCED,
+      next: newJob({ state: 'LOST' }),
+      status: { savepointPath: '' },
+    });
+
+    expect(effectsOf(next, 'SubmitJob')[0]?.submission).not.toHaveProperty('savepointPath');
+  });
+
+  it('says nothing to a JobManager that does not answer', () => {
+    const next = submitting({ rollout: ANNOUNCED, next: newJob({ state: 'SILENT' }) });
+
+    expect(next).toMatchObject({ status: { phase: 'SubmittingJob' }, effects: [] });
+  });
+
+  it('notes the job that is there, and gives its vertices a time of their own', () => {
+    const next = submitting({ rollout: ANNOUNCED, next: newJob({ state: 'CREATED' }) });
+
+    expect(next.status).toMatchObject({
+      rollout: { isSubmitted: true, deadline: inSeconds(180) },
+      jobStatus: { jobID: NEW_JOB },
+    });
+    expect(reasonsOf(next)).toEqual(['JobSubmitted']);
+    expect(next.effects).toEqual([]);
+  });
+
+  it('adopts the one job that runs on the new cluster already', () => {
+    const adopted = 'f'.repeat(32);
+
+    const next = submitting({ next: { jobManager: aJobManager({ jobs: { [adopted]: aJob() } }) } });
+
+    expect(next.status.rollout?.jobId).toBe(adopted);
+  });
+
+  it('rolls back when more than one job runs there', () => {
+    const jobs = { ['e'.repeat(32)]: aJob(), ['f'.repeat(32)]: aJob() };
+
+    const next = submitting({ next: { jobManager: aJobManager({ jobs }) } });
+
+    expect(next.status).toMatchObject({ phase: 'RollingBackJob', rollout: { failure: { reason: 'TooManyJobs' } } });
+  });
+
+  it('is Running when every vertex runs: what is deployed, its selector and its job change together', () => {
+    const next = submitting({ rollout: SUBMITTED, next: newJob({}) });
+
+    expect(next.status).toMatchObject({
+      phase: 'Running',
+      deployHash: NEW,
+      currentRevision: NEW_REVISION.name,
+      selector: selectorOf(NEW),
+      jobStatus: { jobID: NEW_JOB, state: 'RUNNING', parallelism: 4, programArgs: '', jarName: 'orders.jar' },
+    });
+    for (const field of ['rollout', 'savepointPath', 'savepointTriggerId'])
+      expect(next.status).not.toHaveProperty(field);
+    expect(next.isInTransition).toBe(false);
+  });
+
+  it('records the parallelism that runs, not the one that is written', () => {
+    const scaled = aRevision({ taskManagerConfig: { replicas: 4 } });
+
+    const next = submitting({
+      rollout: { ...SUBMITTED, revision: scaled.name },
+      next: newJob({}),
+      seen: { revisions: [OLD_REVISION, scaled] },
+    });
+
+    expect(next.status.jobStatus?.parallelism).toBe(8);
+  });
+
+  it.each(['CREATED', 'SCHEDULED', 'DEPLOYING'])('waits while a vertex is %s', (status) => {
+    const vertices = [aVertex({ id: 'a' }), aVertex({ id: 'b', status })];
+
+    const next = submitting({ rollout: SUBMITTED, next: newJob({ vertices }) });
+
+    expect(next).toMatchObject({ status: { phase: 'SubmittingJob', deployHash: OLD }, effects: [] });
+  });
+
+  it.each(['FAILED', 'CANCELED'])('rolls back with the cause when the new job is %s', (state) => {
+    const next = submitting({ rollout: SUBMITTED, next: newJob({ state, cause: 'ClassNotFound' }) });
+
+    expect(next.status).toMatchObject({
+      phase: 'RollingBackJob',
+      rollout: { failure: { reason: 'JobMonitoringFailed' } },
+    });
+    expect(next.status.rollout?.failure?.message).toContain('ClassNotFound');
+    expect(reasonsOf(next)).toEqual(['DeployFailed', 'JobMonitoringFailed']);
+  });
+
+  it('rolls back when a vertex does not come up in time, and names it', () => {
+    const next = submitting({
+      rollout: { ...SUBMITTED, deadline: inSeconds(0) },
+      next: newJob({ vertices: [{ id: 'sink', status: 'SCHEDULED' }] }),
+    });
+
+    expect(next.status.phase).toBe('RollingBackJob');
+    expect(next.status.rollout?.failure?.message).toContain('sink is SCHEDULED');
+  });
+
+  it('rolls back when the JobManager has not taken the job in time', () => {
+    const next = submitting({ rollout: { ...ANNOUNCED, deadline: inSeconds(0) }, next: newJob({ state: 'LOST' }) });
+
+    expect(next.status).toMatchObject({
+      phase: 'RollingBackJob',
+      rollout: { failure: { reason: 'JobSubmissionTimedOut' } },
+    });
+    expect(next.effects).toEqual([]);
+  });
+
+  it('rolls back at once when the submission is refused for good', () => {
+    const lastSeenError = { appError: 'ProgramInvocationException', method: 'SubmitJob', isFailFast: true };
+
+    const next = submitting({
+      rollout: ANNOUNCED,
+      next: newJob({ state: 'LOST' }),
+      status: { lastSeenError, retryCount: 1 },
+    });
+
+    expect(next.status).toMatchObject({ phase: 'RollingBackJob', rollout: { failure: { reason: 'SubmitJob' } } });
+    expect(next.status).not.toHaveProperty('lastSeenError');
+    expect(next.status).not.toHaveProperty('retryCount');
+  });
+
+  it('rolls back when forceRollback is set', () => {
+    const next = submitting({ spec: { forceRollback: true } });
+
+    expect(next.status.phase).toBe('RollingBackJob');
+  });
+
+  it('does not crash when the new cluster is gone', () => {
+    const next = submitting({ next: { cluster: undefined, jobManager: undefined } });
+
+    expect(next).toMatchObject({ status: { phase: 'SubmittingJob' }, effects: [] });
+  });
+
+  it('stores its pinned target again while the spec still asks for it', () => {
+    const next = submitting({ seen: { revisions: [OLD_REVISION] } });
+
+    expect(next.effects).toEqual([{ kind: 'CreateRevision', ...NEW_REVISION }]);
+  });
+
+  it('brings the old job back when its pinned target was deleted and is not wanted any more', () => {
+    const next = submitting({ spec: { image: 'orders:3' }, seen: { revisions: [OLD_REVISION] } });
+
+    expect(next.status).toMatchObject({ phase: 'RollingBackJob', rollout: { failure: { reason: 'RevisionMissing' } } });
+  });
+});
+
+describe('a first deploy', () => {
+  it('restores from the path that the spec names', () => {
+    const next = firstDeploy('SubmittingJob', {
+      status: { savepointPath: 's3://import' },
+      rollout: ANNOUNCED,
+      next: newJob({ state: 'LOST' }),
+    });
+
+    expect(effectsOf(next, 'SubmitJob')[0]?.submission.savepointPath).toBe('s3://import');
+  });
+
+  it('is Running with its first selector and hash', () => {
+    const next = firstDeploy('SubmittingJob', { rollout: SUBMITTED, next: newJob({}) });
+
+    expect(next.status).toMatchObject({ phase: 'Running', deployHash: NEW, selector: selectorOf(NEW) });
+  });
+
+  it('F8: fails with the cause when its job fails, for there is nothing to go back to', () => {
+    const next = firstDeploy('SubmittingJob', { rollout: SUBMITTED, next: newJob({ state: 'FAILED', cause: 'boom' }) });
+
+    expect(next.status).toMatchObject({ phase: 'DeployFailed', failedDeploy: { reason: 'JobMonitoringFailed' } });
+    expect(next.status.failedDeploy?.message).toContain('boom');
+    expect(next.status.failedDeploy?.retryTime).toBe(inSeconds(300));
+  });
+});
+
+describe('F6: two jobs run at once', () => {
+  it('stops the old cluster rather than trust a JobManager that says nothing', () => {
+    const next = submitting({
+      rollout: ANNOUNCED,
+      old: { jobManager: aSilentJobManager() },
+      next: newJob({ state: 'LOST' }),
+    });
+
+    expect(kindsOf(next)).toEqual(['ScaleDeployment', 'ScaleDeployment']);
+    expect(effectsOf(next, 'ScaleDeployment').map(({ name }) => name)).toEqual([`orders-${OLD}-jm`, `orders-${OLD}-tm`]);
+  });
+
+  it('submits when no pod of the silent cluster is left', () => {
+    const next = submitting({
+      rollout: ANNOUNCED,
+      old: { cluster: aStoppedCluster(OLD), jobManager: aSilentJobManager() },
+      next: newJob({ state: 'LOST' }),
+    });
+
+    expect(kindsOf(next)).toEqual(['SubmitJob']);
+  });
+
+  it('ends the old job that Lyft’s operator left running and forgot', () => {
+    const { oldJobId, ...forgotten } = { ...ANNOUNCED, oldJobId: undefined };
+
+    const next = midway('SubmittingJob', {
+      status: { rollout: { kind: 'NewCluster', revision: NEW_REVISION.name, hash: NEW, startTime: secondsAgo(9), deadline: inSeconds(9), ...forgotten } },
+      next: newJob({ state: 'LOST' }),
+    });
+
+    expect(oldJobId).toBeUndefined();
+    expect(next.effects).toEqual([{ kind: 'CancelJob', hash: OLD, jobId: OLD_JOB }]);
+  });
+});
+
+describe('F9: the target of a deploy follows the spec while it is under way', () => {
+  it('submits the pinned jar and arguments', () => {
+    const next = submitting({
+      rollout: ANNOUNCED,
+      next: newJob({ state: 'LOST' }),
+      spec: { jarName: 'other.jar', programArgs: '--other', entryClass: 'Other', parallelism: 9 },
+    });
+
+    expect(effectsOf(next, 'SubmitJob')[0]?.submission).toMatchObject({
+      jarName: 'orders.jar',
+      programArgs: '',
+      entryClass: 'com.example.Orders',
+      parallelism: 4,
+    });
+  });
+});
+
+describe('F15: retries of one deploy are counted against the next', () => {
+  it('forgets errors when the job is there', () => {
+    const next = submitting({
+      rollout: ANNOUNCED,
+      next: newJob({}),
+      status: { lastSeenError: { appError: '503', maxRetries: 20, isRetryable: true }, retryCount: 19 },
+    });
+
+    expect(next.status).not.toHaveProperty('retryCount');
+    expect(next.status).not.toHaveProperty('lastSeenError');
+  });
+});
+
+describe('F17: a healthy job is failed because it is looked at late', () => {
+  it('is up, however long ago its time was over', () => {
+    const next = submitting({
+      rollout: { ...SUBMITTED, deadline: secondsAgo(3600) },
+      next: newJob({ startTime: Date.parse(secondsAgo(3780)) }),
+    });
+
+    expect(next.status.phase).toBe('Running');
+  });
+
+  it.each`
+    overdue | phase
+    ${1}    | ${'SubmittingJob'}
+    ${1619} | ${'SubmittingJob'}
+    ${1620} | ${'RollingBackJob'}
+  `('lets a vertex restore its state ten times as long: $overdue s overdue is $phase', ({ overdue, phase }) => {
+    const next = submitting({
+      rollout: { ...SUBMITTED, deadline: secondsAgo(overdue) },
+      next: newJob({ vertices: [{ status: 'INITIALIZING' }] }),
+    });
+
+    expect(next.status.phase).toBe(phase);
+  });
+});
+
+describe('F28: a batch job that finishes before it is looked at never leaves SubmittingJob', () => {
+  it('is deployed, and it is said once that it has finished', () => {
+    const next = submitting({ rollout: SUBMITTED, next: newJob({ state: 'FINISHED', vertices: [{ status: 'FINISHED' }] }) });
+
+    expect(next.status).toMatchObject({ phase: 'Running', deployHash: NEW, jobStatus: { state: 'FINISHED' } });
+    expect(reasonsOf(next)).toEqual(['JobFinished']);
+  });
+
+  it('counts a finished vertex as up', () => {
+    const vertices = [{ id: 'a', status: 'FINISHED' }, { id: 'b' }];
+
+    expect(submitting({ rollout: SUBMITTED, next: newJob({ vertices }) }).status.phase).toBe('Running');
+  });
+
+  it('does not adopt a finished job of an earlier attempt', () => {
+    const earlier = 'f'.repeat(32);
+
+    const next = submitting({ next: { jobManager: aJobManager({ jobs: { [earlier]: aJob({ state: 'FINISHED' }) } }) } });
+
+    expect(next.status.rollout?.jobId).not.toBe(earlier);
+  });
+});
+
+describe('BlueGreen', () => {
+  const blueGreen = (parts: SceneParts = {}) =>
+    midway('SubmittingJob', {
+      spec: { deploymentMode: 'BlueGreen' },
+      ...parts,
+      status: {
+        deploymentMode: 'BlueGreen',
+        deployVersion: 'green',
+        updatingVersion: 'blue',
+        updatingHash: NEW,
+        savepointPath: SAVEPOINT,
+        ...parts.status,
+      },
+      old: { cluster: aCluster(OLD, { colour: 'green' }), ...parts.old },
+    });
+
+  it('submits beside the old job, which goes on', () => {
+    const next = blueGreen({ rollout: ANNOUNCED, next: newJob({ state: 'LOST' }) });
+
+    expect(kindsOf(next)).toEqual(['SubmitJob']);
+  });
+
+  it('F21: keeps the old job in the status, with its own numbers, while the new one comes up', () => {
+    const next = blueGreen({
+      rollout: ANNOUNCED,
+      old: oldJob({ checkpoints: { latestCompleted: completed(CHECKPOINT, 9) } }),
+      next: newJob({ state: 'CREATED' }),
+    });
+
+    expect(next.status.rollout?.isSubmitted).toBe(true);
+    expect(next.status.jobStatus).toMatchObject({ jobID: OLD_JOB, state: 'RUNNING', lastCheckpoint: CHECKPOINT });
+    expect(next.status.versionStatuses).toMatchObject([
+      { appVersion: 'green', versionHash: OLD, jobStatus: { jobID: OLD_JOB } },
+      { appVersion: 'blue', versionHash: NEW, jobStatus: { jobID: NEW_JOB, state: 'CREATED' } },
+    ]);
+  });
+
+  it('runs both when the new job is up: what is deployed stays the old one', () => {
+    const next = blueGreen({ rollout: SUBMITTED, next: newJob({}) });
+
+    expect(next.status).toMatchObject({
+      phase: 'DualRunning',
+      deployHash: OLD,
+      deployVersion: 'green',
+      updatingHash: NEW,
+      updatingVersion: 'blue',
+      selector: selectorOf(OLD),
+      jobStatus: { jobID: OLD_JOB },
+      rollout: { jobId: NEW_JOB },
+    });
+  });
+
+  it('fails without touching the old job, whose id is kept', () => {
+    const next = blueGreen({ rollout: SUBMITTED, next: newJob({ state: 'FAILED' }) });
+
+    expect(next.status).toMatchObject({ phase: 'DeployFailed', jobStatus: { jobID: OLD_JOB }, deployVersion: 'green' });
+    expect(next.status).not.toHaveProperty('updatingHash');
+    expect(next.status.versionStatuses).toMatchObject([{ versionHash: OLD, jobStatus: { jobID: OLD_JOB } }, {}]);
+    expect(next.effects).toEqual([]);
+  });
+});
+
+describe('a restart', () => {
+  const restarting = (parts: SceneParts) =>
+    midway('SubmittingJob', { ...parts, rollout: { kind: 'Restart', hash: OLD, revision: OLD_REVISION.name, ...parts.rollout } });
+
+  it('is not made when the JobManager knows its job again', () => {
+    const next = restarting({ status: { savepointPath: CHECKPOINT } });
+
+    expect(next.status).toMatchObject({ phase: 'Running', jobStatus: { jobID: OLD_JOB } });
+    expect(next.status.rollout).toBeUndefined();
+    expect(reasonsOf(next)).toEqual(['JobReappeared']);
+  });
+
+  it('goes on from the checkpoint under another id', () => {
+    const old = { jobManager: aJobManager({ jobs: { [OLD_JOB]: aJob({ state: 'LOST' }), [NEW_JOB]: aJob({ state: 'LOST' }) } }) };
+
+    const next = restarting({ status: { savepointPath: CHECKPOINT }, rollout: ANNOUNCED, old });
+
+    expect(effectsOf(next, 'SubmitJob')[0]).toMatchObject({
+      hash: OLD,
+      submission: { jobId: NEW_JOB, savepointPath: CHECKPOINT },
+    });
+  });
+
+  it('that fails leaves the cluster as it is, and is tried again later', () => {
+    const old = { jobManager: aJobManager({ jobs: { [OLD_JOB]: aJob({ state: 'LOST' }), [NEW_JOB]: aJob({ state: 'FAILED' }) } }) };
+
+    const next = restarting({ rollout: SUBMITTED, old });
+
+    expect(next.status).toMatchObject({
+      phase: 'DeployFailed',
+      deployHash: OLD,
+      failedDeploy: { revision: OLD_REVISION.name, retryTime: inSeconds(300) },
+    });
+  });
+});
