@@ -4,7 +4,7 @@ import { mapBounded } from '../concurrency.ts';
 import type { Cluster, ControlPlane, Log } from '../control-plane.ts';
 import { describeError, RetryableError } from '../errors.ts';
 import { isConflict, isNotFound } from '../kubernetes/errors.ts';
-import { createEvent } from '../kubernetes/events.ts';
+import { autoscalerReference, createEvent } from '../kubernetes/events.ts';
 import {
   countUnknown,
   diffStatus,
@@ -18,6 +18,7 @@ import { keyOf } from '../kubernetes/paths.ts';
 import { patchScale } from '../kubernetes/scale.ts';
 import { decide, decideInvalid, failRescale } from '../scaling/decide.ts';
 import type { AutoscalerSpec, AutoscalerStatus, Decision, DecisionEvent, Observation } from '../scaling/types.ts';
+import { findChanged } from './changed.ts';
 import { type Collector, createCollector } from './collect.ts';
 import { findRivals, observe, readWorld, type World } from './observe.ts';
 import { attempt } from './reading.ts';
@@ -52,6 +53,8 @@ export interface TickReport {
   /** Epoch milliseconds of every decision in it. */
   readonly time: number;
   readonly autoscalers: readonly AutoscalerReport[];
+  /** FlinkApplications (namespace/name) whose spec reconcile has not seen yet. */
+  readonly changed: readonly string[];
 }
 
 export interface ScaleOptions {
@@ -88,7 +91,7 @@ export async function scaleShard(
   const autoscalers = await mapBounded(work, CONCURRENCY, ({ world, autoscaler }) =>
     scaleOrReport({ ...tick, world }, autoscaler),
   );
-  return { cluster: cluster.name, time, autoscalers };
+  return { cluster: cluster.name, time, autoscalers, changed: findChanged(worlds, autoscalers) };
 }
 
 /** One world per namespace that is named, so that a right that is missing in one stops no other. */
@@ -279,7 +282,7 @@ async function announce(
   event: DecisionEvent,
 ): Promise<void> {
   try {
-    await createEvent(cluster.client, { autoscaler, time, ...event });
+    await createEvent(cluster.client, { object: autoscalerReference(autoscaler), time, ...event });
   } catch (error) {
     if (!isConflict(error))
       log.warn('event not recorded', {

@@ -2,6 +2,9 @@ import * as z from 'zod';
 import { parseQuantity } from '../units.ts';
 import { KubernetesError } from './errors.ts';
 
+/** A schema for every field of T: one that is forgotten does not compile. */
+export type SchemasOf<T> = { readonly [Field in keyof T]-?: z.ZodType<T[Field]> };
+
 /** Checks an answer of the API server. @throws KubernetesError naming the path and what is not as it must be */
 export function parseAnswer<Schema extends z.ZodType>(schema: Schema, answer: unknown, path: string): z.output<Schema> {
   const parsed = schema.safeParse(answer);

@@ -1,4 +1,5 @@
 // FlinkApplication, flink.k8s.io/v1beta1, as far as scaling needs it. Read lean: a tick lists a thousand of them.
+// deployed-application.ts reads it whole.
 
 import type { SizeSpec } from '../deployment/parallelism.ts';
 import type { ScaleBasis } from '../scaling/types.ts';
@@ -10,6 +11,11 @@ export interface FlinkApplication {
   readonly namespace: string;
   readonly name: string;
   readonly resourceVersion: string;
+  /** Counts the changes of spec; 0 where the API server does not say. */
+  readonly generation: number;
+  /** status.observedGeneration: the spec that was looked at last; 0 before the first look. */
+  readonly observedGeneration: number;
+  readonly isDeleting: boolean;
   /** Absent where parallelism or slots are no numbers: such an application cannot be sized. */
   readonly size?: SizeSpec;
   readonly scaleBasis?: ScaleBasis;
@@ -30,10 +36,17 @@ export function listFlinkApplications(client: KubernetesClient, namespaces: Name
 }
 
 interface WireApplication {
-  metadata?: { namespace?: string; name?: string; resourceVersion?: string };
+  metadata?: {
+    namespace?: string;
+    name?: string;
+    resourceVersion?: string;
+    generation?: unknown;
+    deletionTimestamp?: unknown;
+  };
   spec?: { parallelism?: unknown; taskManagerConfig?: { taskSlots?: unknown; replicas?: unknown } };
   status?: {
     phase?: unknown;
+    observedGeneration?: unknown;
     selector?: unknown;
     clusterStatus?: { numberOfTaskManagers?: unknown };
     scaleBasis?: { parallelism?: unknown; taskSlots?: unknown };
@@ -51,12 +64,13 @@ export function readFlinkApplication(item: unknown): FlinkApplication | undefine
     namespace: metadata.namespace,
     name: metadata.name,
     resourceVersion: metadata.resourceVersion,
+    generation: countOf(metadata.generation),
+    observedGeneration: countOf(status?.observedGeneration),
+    isDeleting: metadata.deletionTimestamp != null,
     ...(size && { size }),
     ...(scaleBasis && { scaleBasis }),
     phase: typeof status?.phase === 'string' ? status.phase : '',
-    numberOfTaskManagers: isCount(status?.clusterStatus?.numberOfTaskManagers)
-      ? status.clusterStatus.numberOfTaskManagers
-      : 0,
+    numberOfTaskManagers: countOf(status?.clusterStatus?.numberOfTaskManagers),
     selector: typeof status?.selector === 'string' ? status.selector : '',
   };
 }
@@ -73,6 +87,10 @@ function readBasis(basis: { parallelism?: unknown; taskSlots?: unknown } | undef
   return isCount(parallelism) && parallelism > 0 && isCount(taskSlots) && taskSlots > 0
     ? { parallelism, taskSlots }
     : undefined;
+}
+
+function countOf(value: unknown): number {
+  return isCount(value) ? value : 0;
 }
 
 function isCount(value: unknown): value is number {

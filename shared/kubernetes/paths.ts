@@ -15,6 +15,10 @@ export const HORIZONTAL_POD_AUTOSCALERS: ResourceType = {
 export const PODS: ResourceType = { apiVersion: 'v1', plural: 'pods' };
 export const POD_METRICS: ResourceType = { apiVersion: 'metrics.k8s.io/v1beta1', plural: 'pods' };
 export const EVENTS: ResourceType = { apiVersion: 'v1', plural: 'events' };
+export const DEPLOYMENTS: ResourceType = { apiVersion: 'apps/v1', plural: 'deployments' };
+export const CONTROLLER_REVISIONS: ResourceType = { apiVersion: 'apps/v1', plural: 'controllerrevisions' };
+export const SERVICES: ResourceType = { apiVersion: 'v1', plural: 'services' };
+export const LEASES: ResourceType = { apiVersion: 'coordination.k8s.io/v1', plural: 'leases' };
 
 /** "/apis/flink.k8s.io/v1beta1" */
 export function groupPath(apiVersion: string): string {

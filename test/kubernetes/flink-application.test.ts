@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { readFlinkApplication } from '../../shared/kubernetes/flink-application.ts';
 
 function aWireApplication({
+  metadata = {},
   spec = { parallelism: 4, taskManagerConfig: { taskSlots: 2, replicas: 2 } },
   status = {
     phase: 'Running',
@@ -10,10 +11,11 @@ function aWireApplication({
     scaleBasis: { parallelism: 4, taskSlots: 2 },
   },
 }: {
+  readonly metadata?: object;
   readonly spec?: unknown;
   readonly status?: unknown;
 } = {}) {
-  return { metadata: { namespace: 'flink', name: 'orders', resourceVersion: '7' }, spec, status };
+  return { metadata: { namespace: 'flink', name: 'orders', resourceVersion: '7', ...metadata }, spec, status };
 }
 
 describe('readFlinkApplication', () => {
@@ -22,6 +24,9 @@ describe('readFlinkApplication', () => {
       namespace: 'flink',
       name: 'orders',
       resourceVersion: '7',
+      generation: 0,
+      observedGeneration: 0,
+      isDeleting: false,
       size: { parallelism: 4, taskSlots: 2, replicas: 2 },
       scaleBasis: { parallelism: 4, taskSlots: 2 },
       phase: 'Running',
@@ -73,6 +78,13 @@ describe('readFlinkApplication', () => {
 
     expect(application).toMatchObject({ phase: '', selector: '', numberOfTaskManagers: 0 });
     expect(application).not.toHaveProperty('scaleBasis');
+  });
+
+  it('tells that the spec has changed since it was looked at, and that the application is being deleted', () => {
+    const metadata = { generation: 4, deletionTimestamp: '2026-03-01T12:00:00Z' };
+    const application = readFlinkApplication(aWireApplication({ metadata, status: { observedGeneration: 3 } }));
+
+    expect(application).toMatchObject({ generation: 4, observedGeneration: 3, isDeleting: true });
   });
 
   it.each([null, undefined, 'text', {}, { metadata: { namespace: 'flink', name: 'orders' } }])(

@@ -103,9 +103,40 @@ describe('what the CRD has beyond it', () => {
     ['status.lastSeenError.lastErrorUpdateTime', 'string'],
     ['status.inPlaceUpdatedFromHash', 'string'],
     ['status.versionStatuses[].jobStatus.jobID', 'string'],
+    ['status.observedGeneration', 'integer'],
+    ['status.currentRevision', 'string'],
+    ['status.rollout.jobId', 'string'],
+    ['status.rollout.failure.message', 'string'],
+    ['status.failedDeploy.attempts', 'integer'],
+    ['status.deletion.deadline', 'string'],
+    ['status.conditions[].lastTransitionTime', 'string'],
     ['status.versionStatuses[].clusterStatus.numberOfTaskManagers', 'integer'],
   ])('declares %s as %s', (path, type) => {
     expect(schemaAt(schema, path)?.type).toBe(type);
+  });
+
+  it.each(['clusterStartSeconds', 'savepointSeconds', 'submitSeconds', 'verticesSeconds'])(
+    'takes at least a second for spec.timeouts.%s, and says what its absence means',
+    (name) => {
+      expect(schemaAt(schema, `spec.timeouts.${name}`)).toMatchObject({
+        type: 'integer',
+        minimum: 1,
+        description: expect.stringMatching(/Absent means (300|180)\.$/),
+      });
+    },
+  );
+
+  it('restarts a job only where the user says so', () => {
+    expect(schemaAt(schema, 'spec.restartPolicy')).toMatchObject({ enum: ['Never', 'FromLatestCheckpoint'] });
+    expect(schemaAt(schema, 'spec.restartPolicy')).not.toHaveProperty('default');
+  });
+
+  it('merges conditions by their type, which every one of them must have', () => {
+    expect(schemaAt(schema, 'status.conditions')).toMatchObject({
+      'x-kubernetes-list-type': 'map',
+      'x-kubernetes-list-map-keys': ['type'],
+      items: { required: ['type', 'status'] },
+    });
   });
 
   it('prunes nothing', () => {

@@ -14,10 +14,10 @@ interface RbacManifest extends Manifest {
   readonly subjects?: readonly object[];
 }
 
-const [sum, flink, binding] = readManifests<RbacManifest>('rbac.yaml');
+const [sum, flink, deploy, binding] = readManifests<RbacManifest>('rbac.yaml');
 
-/** Every request that Headrace makes to a cluster with FlinkApplications, and the right that it needs. */
-const requests = [
+/** Every request with which Headrace scales FlinkApplications, and the right that it needs. */
+const scaling = [
   ['GET /apis/headrace.dev/v1alpha1/flinkautoscalers', 'list headrace.dev/flinkautoscalers'],
   ['GET /apis/autoscaling/v2/horizontalpodautoscalers', 'list autoscaling/horizontalpodautoscalers'],
   ['GET /apis/flink.k8s.io/v1beta1/flinkapplications', 'list flink.k8s.io/flinkapplications'],
@@ -31,26 +31,60 @@ const requests = [
   ['POST /api/v1/namespaces/NAMESPACE/events', 'create /events'],
 ] as const;
 
-describe('the ClusterRoles', () => {
-  const granted = rightsOf(flink?.rules ?? []);
+/** Every request with which it deploys them besides. */
+const deploying = [
+  ['GET …/flinkapplications/NAME', 'get flink.k8s.io/flinkapplications'],
+  ['PATCH …/flinkapplications/NAME', 'patch flink.k8s.io/flinkapplications'],
+  ['POST of anything with blockOwnerDeletion', 'update flink.k8s.io/flinkapplications/finalizers'],
+  ['GET /apis/apps/v1/deployments', 'list apps/deployments'],
+  ['GET …/deployments/NAME', 'get apps/deployments'],
+  ['POST /apis/apps/v1/namespaces/NAMESPACE/deployments', 'create apps/deployments'],
+  ['PATCH …/deployments/NAME', 'patch apps/deployments'],
+  ['DELETE …/deployments/NAME', 'delete apps/deployments'],
+  ['GET /api/v1/services', 'list /services'],
+  ['GET …/services/NAME', 'get /services'],
+  ['POST /api/v1/namespaces/NAMESPACE/services', 'create /services'],
+  ['PATCH …/services/NAME', 'patch /services'],
+  ['DELETE …/services/NAME', 'delete /services'],
+  ['GET …/services/NAME:ui/proxy/jobs', 'get /services/proxy'],
+  ['POST …/services/NAME:ui/proxy/jars/JAR/run', 'create /services/proxy'],
+  ['PATCH …/services/NAME:ui/proxy/jobs/ID', 'patch /services/proxy'],
+  ['PUT …/services/NAME:ui/proxy/jobs/ID/resource-requirements', 'update /services/proxy'],
+  ['GET /apis/apps/v1/namespaces/NAMESPACE/controllerrevisions', 'list apps/controllerrevisions'],
+  ['GET …/controllerrevisions/NAME', 'get apps/controllerrevisions'],
+  ['POST /apis/apps/v1/namespaces/NAMESPACE/controllerrevisions', 'create apps/controllerrevisions'],
+  ['DELETE …/controllerrevisions/NAME', 'delete apps/controllerrevisions'],
+  ['GET …/leases/NAME', 'get coordination.k8s.io/leases'],
+  ['POST /apis/coordination.k8s.io/v1/namespaces/NAMESPACE/leases', 'create coordination.k8s.io/leases'],
+  ['PATCH …/leases/NAME', 'patch coordination.k8s.io/leases'],
+  ['PATCH /api/v1/namespaces/NAMESPACE/pods/NAME', 'patch /pods'],
+] as const;
 
-  it.each(requests)('allow %s', (_request, right) => {
+describe.each<{ name: string; role: typeof flink; requests: readonly (readonly [string, string])[] }>([
+  { name: 'headrace-flink', role: flink, requests: scaling },
+  { name: 'headrace-deploy', role: deploy, requests: deploying },
+])('the ClusterRole $name', ({ name, role, requests }) => {
+  const granted = rightsOf(role?.rules ?? []);
+
+  it.each(requests)('allows %s', (_request, right) => {
     expect(granted).toContain(right);
   });
 
-  it('allow nothing else', () => {
+  it('allows nothing else', () => {
     const needed = requests.map(([, right]) => right);
 
     expect(granted.toSorted()).toEqual(needed.toSorted());
   });
 
+  it('is added to the sum by its label, and can be left out', () => {
+    expect(role?.metadata).toEqual({ name, labels: { 'headrace.dev/aggregate-to-headrace': 'true' } });
+  });
+});
+
+describe('the ClusterRoles', () => {
   it('are added up by a label, so that an administrator can add others', () => {
     expect(sum?.metadata.name).toBe('headrace');
     expect(sum?.aggregationRule).toEqual({ clusterRoleSelectors: [{ matchLabels: flink?.metadata.labels }] });
-    expect(flink?.metadata).toEqual({
-      name: 'headrace-flink',
-      labels: { 'headrace.dev/aggregate-to-headrace': 'true' },
-    });
   });
 
   it('leave the rules of the sum to the cluster, so that an apply does not empty them', () => {

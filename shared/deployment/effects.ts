@@ -1,0 +1,106 @@
+// How each effect is brought about. Each is safe to repeat: what is done already is left as it is, what belongs to somebody
+// else is never touched, and a write that rests on something read is refused when that has changed.
+
+import type { JobManager } from '../flink/job-manager.ts';
+import type { KubernetesClient } from '../kubernetes/client.ts';
+import { createRevision } from '../kubernetes/controller-revisions.ts';
+import { preferDeletion } from '../kubernetes/deletion-cost.ts';
+import { patchFinalizers } from '../kubernetes/deployed-application.ts';
+import { patchDeploymentReplicas } from '../kubernetes/deployments.ts';
+import { createOwned, removeOwned } from '../kubernetes/owned-objects.ts';
+import { CONTROLLER_REVISIONS, DEPLOYMENTS, SERVICES } from '../kubernetes/paths.ts';
+import { patchServiceSelector } from '../kubernetes/services.ts';
+import { JOB_FINALIZER } from './begin.ts';
+import { renderCluster } from './templates.ts';
+import type { Application, ClusterTarget, Effect } from './types.ts';
+
+export interface EffectTools {
+  readonly client: KubernetesClient;
+  /** The JobManager of the cluster with that hash. */
+  jobManager(hash: string): Pick<JobManager, 'triggerSavepoint' | 'cancel' | 'submit' | 'setResourceRequirements'>;
+}
+
+/**
+ * Performs one effect on an application.
+ *
+ * @returns for a savepoint, the id under which it can be asked for: versions of Flink before 1.15 choose their own
+ * @throws KubernetesError 409 when what the effect rests on has changed since it was read
+ * @throws RetryableError when something of the same name has to go first
+ * @throws TerminalError when something of the same name belongs to somebody else
+ */
+export async function performEffect(
+  tools: EffectTools,
+  application: Application,
+  effect: Effect,
+): Promise<string | undefined> {
+  if (effect.kind === 'TriggerSavepoint') return tools.jobManager(effect.hash).triggerSavepoint(effect);
+  await perform(tools, application, effect);
+  return undefined;
+}
+
+type OtherEffect = Exclude<Effect, { kind: 'TriggerSavepoint' }>;
+
+async function perform(tools: EffectTools, application: Application, effect: OtherEffect): Promise<unknown> {
+  const { client, jobManager } = tools;
+  const { namespace } = application;
+  switch (effect.kind) {
+    case 'CreateRevision': {
+      const { name, revision } = effect;
+      return createRevision(client, application, { name, number: application.generation, revision });
+    }
+    case 'DeleteRevision':
+      return removeOwned(client, CONTROLLER_REVISIONS, application, effect.name);
+    case 'AddFinalizer':
+      return setFinalizer(client, application, true);
+    case 'RemoveFinalizer':
+      return setFinalizer(client, application, false);
+    case 'CreateCluster':
+      return createCluster(client, application, effect.target);
+    case 'DeleteCluster':
+      return deleteCluster(client, application, effect);
+    case 'ScaleDeployment':
+      return patchDeploymentReplicas(client, { namespace, ...effect }, effect.replicas);
+    case 'PreferDeletion':
+      return preferDeletion(client, { namespace, ...effect });
+    case 'PointService':
+      return patchServiceSelector(client, { namespace, ...effect }, effect.podSelector);
+    case 'CancelJob':
+      return jobManager(effect.hash).cancel(effect.jobId);
+    case 'SubmitJob':
+      return jobManager(effect.hash).submit(effect.submission);
+    case 'SetResourceRequirements':
+      return jobManager(effect.hash).setResourceRequirements(effect.jobId, effect.requirements);
+    default:
+      throw effect satisfies never;
+  }
+}
+
+async function setFinalizer(client: KubernetesClient, application: Application, isWanted: boolean): Promise<void> {
+  const { finalizers } = application;
+  if (finalizers.includes(JOB_FINALIZER) === isWanted) return;
+  const others = finalizers.filter((finalizer) => finalizer !== JOB_FINALIZER);
+  await patchFinalizers(client, application, isWanted ? [...finalizers, JOB_FINALIZER] : others);
+}
+
+/** Makes what is missing. The service for users is left alone where it is: it moves when the job has. */
+async function createCluster(client: KubernetesClient, application: Application, target: ClusterTarget): Promise<void> {
+  const { jobManager, taskManager, genericService, versionedService } = renderCluster(target);
+  // Services first: a pod that starts is to find the names that it was given.
+  for (const service of [versionedService, genericService]) await createOwned(client, SERVICES, application, service);
+  for (const deployment of [jobManager, taskManager]) await createOwned(client, DEPLOYMENTS, application, deployment);
+}
+
+type DeleteCluster = Extract<Effect, { kind: 'DeleteCluster' }>;
+
+/** Deletes all that it may; one that belongs to somebody else keeps no other from going. */
+async function deleteCluster(
+  client: KubernetesClient,
+  application: Application,
+  { deployments, services }: DeleteCluster,
+): Promise<void> {
+  const results = await Promise.allSettled([
+    ...deployments.map((name) => removeOwned(client, DEPLOYMENTS, application, name)),
+    ...services.map((name) => removeOwned(client, SERVICES, application, name)),
+  ]);
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}
