@@ -21,7 +21,30 @@ interface ObjectMeta {
   readonly creationTimestamp?: string;
   readonly deletionTimestamp?: string;
   readonly finalizers?: readonly string[];
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly ownerReferences?: readonly OwnerReference[];
+  readonly managedFields?: readonly ManagedFields[];
   readonly [field: string]: unknown;
+}
+
+export interface OwnerReference {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly controller?: boolean;
+  readonly blockOwnerDeletion?: boolean;
+}
+
+/** Which fields of an object somebody wrote last. */
+export interface ManagedFields {
+  readonly manager: string;
+  readonly operation: string;
+  readonly apiVersion: string;
+  readonly time?: string;
+  readonly fieldsType: string;
+  readonly fieldsV1: Fields;
+  readonly subresource?: string;
 }
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -38,7 +61,15 @@ export interface Kind {
   /** Custom resources and built-in kinds differ in small things: list items, unknown paths, updates without a resourceVersion. */
   readonly isCustom: boolean;
   readonly hasStatus: boolean;
+  /** Whether metadata.generation counts the changes of its spec. */
+  readonly hasGeneration: boolean;
   readonly isReadOnly: boolean;
+  /** Whether a PUT must say from which version it starts. */
+  readonly isNeverOverwritten: boolean;
+  /** Whether a PUT of what is not there makes it. */
+  readonly isMadeByPut: boolean;
+  /** Whether the sandbox keeps metadata.managedFields, as an API server does for every kind. */
+  readonly isTraced: boolean;
   readonly scale?: ScalePaths;
 }
 
@@ -54,29 +85,35 @@ const builtIn = {
   isNamespaced: true,
   isCustom: false,
   hasStatus: true,
+  hasGeneration: true,
   isReadOnly: false,
+  isNeverOverwritten: false,
+  isMadeByPut: false,
+  isTraced: false,
 };
+
+const custom = { ...builtIn, isCustom: true, isNeverOverwritten: true };
+const plain = { ...builtIn, hasStatus: false, hasGeneration: false };
 
 export const kinds: readonly Kind[] = [
   {
-    ...builtIn,
+    ...custom,
     group: 'headrace.dev',
     version: 'v1alpha1',
     kind: 'FlinkAutoscaler',
     plural: 'flinkautoscalers',
     singular: 'flinkautoscaler',
     shortNames: ['fas'],
-    isCustom: true,
   },
   {
-    ...builtIn,
+    ...custom,
     group: 'flink.k8s.io',
     version: 'v1beta1',
     kind: 'FlinkApplication',
     plural: 'flinkapplications',
     singular: 'flinkapplication',
     shortNames: ['flinkapp'],
-    isCustom: true,
+    isTraced: true,
     scale: {
       specReplicas: ['spec', 'taskManagerConfig', 'replicas'],
       statusReplicas: ['status', 'clusterStatus', 'numberOfTaskManagers'],
@@ -102,29 +139,57 @@ export const kinds: readonly Kind[] = [
     shortNames: ['deploy'],
     scale: { specReplicas: ['spec', 'replicas'], statusReplicas: ['status', 'replicas'] },
   },
-  { ...builtIn, group: '', version: 'v1', kind: 'Pod', plural: 'pods', singular: 'pod', shortNames: ['po'] },
+  {
+    ...plain,
+    group: 'apps',
+    version: 'v1',
+    kind: 'ControllerRevision',
+    plural: 'controllerrevisions',
+    singular: 'controllerrevision',
+  },
+  {
+    ...plain,
+    group: 'coordination.k8s.io',
+    version: 'v1',
+    kind: 'Lease',
+    plural: 'leases',
+    singular: 'lease',
+    isNeverOverwritten: true,
+    isMadeByPut: true,
+  },
   {
     ...builtIn,
+    group: '',
+    version: 'v1',
+    kind: 'Service',
+    plural: 'services',
+    singular: 'service',
+    shortNames: ['svc'],
+    hasGeneration: false,
+    isMadeByPut: true,
+  },
+  { ...builtIn, group: '', version: 'v1', kind: 'Pod', plural: 'pods', singular: 'pod', shortNames: ['po'] },
+  {
+    ...plain,
     group: '',
     version: 'v1',
     kind: 'Event',
     plural: 'events',
     singular: 'event',
     shortNames: ['ev'],
-    hasStatus: false,
+    isMadeByPut: true,
   },
   {
-    ...builtIn,
+    ...plain,
     group: '',
     version: 'v1',
     kind: 'ConfigMap',
     plural: 'configmaps',
     singular: 'configmap',
     shortNames: ['cm'],
-    hasStatus: false,
   },
   {
-    ...builtIn,
+    ...plain,
     group: '',
     version: 'v1',
     kind: 'Namespace',
@@ -132,16 +197,14 @@ export const kinds: readonly Kind[] = [
     singular: 'namespace',
     shortNames: ['ns'],
     isNamespaced: false,
-    hasStatus: false,
   },
   {
-    ...builtIn,
+    ...plain,
     group: 'metrics.k8s.io',
     version: 'v1beta1',
     kind: 'PodMetrics',
     plural: 'pods',
     singular: '',
-    hasStatus: false,
     isReadOnly: true,
   },
 ];

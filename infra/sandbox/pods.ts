@@ -18,6 +18,7 @@ export interface TaskManagerPod {
   readonly cpuLimitMilli?: number;
 }
 
+const image = 'registry.example.com/streaming/orders:1.20.3';
 const memory = '1Gi';
 const nanoPerMilli = 1_000_000;
 
@@ -57,19 +58,26 @@ export function taskManagerPod(pod: TaskManagerPod): KubernetesObject {
       managedFields: managedFields(createdTime),
     },
     spec: podSpec(pod),
-    status: podStatus(pod),
+    status: reportedStatus({ ...pod, container: 'taskmanager', image, ip: '10.0.1.87' }),
   };
 }
 
 /** What metrics-server says of a pod. */
-export function podMetrics({ namespace, name, labels, time, usageNano }: PodUsage): KubernetesObject {
+export function podMetrics({
+  namespace,
+  name,
+  labels,
+  time,
+  usageNano,
+  container = 'taskmanager',
+}: PodUsage): KubernetesObject {
   return {
     apiVersion: 'metrics.k8s.io/v1beta1',
     kind: 'PodMetrics',
     metadata: { name, namespace, labels, creationTimestamp: timestamp(time) },
     timestamp: timestamp(time),
     window: '15s',
-    containers: [{ name: 'taskmanager', usage: { cpu: cpuQuantity(usageNano), memory: '734212Ki' } }],
+    containers: [{ name: container, usage: { cpu: cpuQuantity(usageNano), memory: '734212Ki' } }],
   };
 }
 
@@ -80,6 +88,8 @@ export interface PodUsage {
   /** End of the measured window, epoch milliseconds. */
   readonly time: number;
   readonly usageNano: number;
+  /** Default "taskmanager". */
+  readonly container?: string;
 }
 
 /** Nano-cores as an API server writes them: in the largest unit that needs no fraction, "800m" and not "800000000n". */
@@ -95,7 +105,7 @@ function podSpec({ application, cpuRequestMilli, cpuLimitMilli }: TaskManagerPod
     containers: [
       {
         name: 'taskmanager',
-        image: 'registry.example.com/streaming/orders:1.20.3',
+        image,
         args: ['taskmanager'],
         ports: containerPorts,
         env: [
@@ -134,13 +144,31 @@ function podSpec({ application, cpuRequestMilli, cpuLimitMilli }: TaskManagerPod
   };
 }
 
-function podStatus({ phase, createdTime, readyTime }: TaskManagerPod) {
+/** What a kubelet says of a pod with one container. */
+export interface ReportedPod {
+  readonly phase: PodPhase;
+  /** Epoch milliseconds. */
+  readonly createdTime: number;
+  /** When it turned Ready, epoch milliseconds; only looked at when it is. */
+  readonly readyTime: number;
+  readonly container: string;
+  readonly image: string;
+  readonly ip: string;
+  /** Default 0. */
+  readonly restarts?: number;
+  /** Why the container is not running. */
+  readonly waiting?: { readonly reason: string; readonly message?: string };
+}
+
+/** The status of a pod that was bound to a node when it was created. */
+export function reportedStatus({ phase, createdTime, readyTime, container, image, ip, ...rest }: ReportedPod) {
+  const { restarts = 0, waiting = { reason: 'ContainerCreating' } } = rest;
   const created = timestamp(createdTime);
   const isReady = phase === 'Ready';
   const readiness = {
     status: isReady ? 'True' : 'False',
     lastTransitionTime: isReady ? timestamp(readyTime) : created,
-    ...(!isReady && { reason: 'ContainersNotReady', message: 'containers with unready status: [taskmanager]' }),
+    ...(!isReady && { reason: 'ContainersNotReady', message: `containers with unready status: [${container}]` }),
   };
   return {
     phase: phase === 'Pending' ? 'Pending' : 'Running',
@@ -156,18 +184,17 @@ function podStatus({ phase, createdTime, readyTime }: TaskManagerPod) {
       { type: 'PodScheduled', status: 'True', lastTransitionTime: created },
     ],
     hostIP: '10.0.1.23',
-    ...(phase !== 'Pending' && { podIP: '10.0.1.87', podIPs: [{ ip: '10.0.1.87' }] }),
+    ...(phase !== 'Pending' && { podIP: ip, podIPs: [{ ip }] }),
     startTime: created,
     containerStatuses: [
       {
-        name: 'taskmanager',
-        state: phase === 'Pending' ? { waiting: { reason: 'ContainerCreating' } } : { running: { startedAt: created } },
+        name: container,
+        state: phase === 'Pending' || rest.waiting ? { waiting } : { running: { startedAt: created } },
         lastState: {},
         ready: isReady,
-        restartCount: 0,
-        image: 'registry.example.com/streaming/orders:1.20.3',
-        imageID:
-          'registry.example.com/streaming/orders@sha256:9f1c0f4f0f9bd1f2c9c6c6f1b0a1c8f2f7c7a3b29d5f4d0f3c1e5b6a7d8e9f00',
+        restartCount: restarts,
+        image,
+        imageID: `${image.replace(/:[^/:]*$/, '')}@sha256:9f1c0f4f0f9bd1f2c9c6c6f1b0a1c8f2f7c7a3b29d5f4d0f3c1e5b6a7d8e9f00`,
         started: isReady,
       },
     ],

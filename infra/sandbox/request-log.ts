@@ -55,5 +55,6 @@ export function summarize(requests: readonly LoggedRequest[]): RequestSummary {
 function withoutNames(path: string): string {
   return path
     .replace(/\/namespaces\/[^/]+/, '/namespaces/{namespace}')
-    .replace(/(\/\{namespace\}\/[^/]+)\/[^/]+/, '$1/{name}');
+    .replace(/(\/\{namespace\}\/[^/]+)\/[^/]+/, '$1/{name}')
+    .replace(/\/[0-9a-f]{32}(?=\/|$)/g, '/{id}');
 }

@@ -5,9 +5,13 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
+import { Agenda } from './agenda.ts';
 import { Clock } from './clock.ts';
 import { type Answer, jsonAnswer, type SandboxRequest, textAnswer } from './exchange.ts';
 import { type FaultEffect, Faults, faultAnswer } from './faults.ts';
+import { Flink } from './flink.ts';
+import { GarbageCollector } from './garbage-collector.ts';
+import { Images } from './images.ts';
 import {
   type CustomMetricsVersion,
   type ExternalMetricSetting,
@@ -22,10 +26,12 @@ import { answerDiscovery, answerPublic } from './routes/discovery.ts';
 import { answerEks } from './routes/eks.ts';
 import { answerResource } from './routes/kubernetes.ts';
 import { answerMetrics, metricsGroups } from './routes/metrics.ts';
-import { Queue } from './routes/sqs.ts';
+import { answerProxied } from './routes/service-proxy.ts';
+import { answerSqs, Queue } from './routes/sqs.ts';
 import { Simulation } from './simulation.ts';
 import { Refusal, unauthorized } from './statuses.ts';
 import { Store } from './store.ts';
+import { Workloads } from './workloads.ts';
 
 export interface SandboxOptions {
   /** Default: any free one. */
@@ -47,6 +53,7 @@ const staticToken = 'sandbox-token';
 const accessKeyId = 'AKIASANDBOX000000000';
 const secretAccessKey = 'sandbox-secret-that-opens-nothing';
 const queuePath = '/000000000000/headrace-scale-check';
+const reconcileQueuePath = '/000000000000/headrace-reconcile';
 
 /** Starts a sandbox on 127.0.0.1; the clock stands at `now` until it is moved. */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
@@ -61,20 +68,34 @@ export class Sandbox {
   readonly clock: Clock;
   readonly store: Store;
   readonly simulation: Simulation;
+  /** Deployments, their pods and the nodes. */
+  readonly workloads: Workloads;
+  /** What runs in those pods. */
+  readonly flink: Flink;
+  /** Of the ticks. */
   readonly queue: Queue;
+  /** Of the rounds of deployments. */
+  readonly reconcileQueue: Queue;
   readonly requests = new RequestLog();
   readonly faults = new Faults();
   readonly hooks = new Hooks();
+  readonly #agenda: Agenda;
   readonly #metrics: MetricValues;
   readonly #server = createServer((request, response) => void this.#exchange(request, response));
 
   constructor({ now = Date.now(), clusterName = 'sandbox', namespace = 'default' }: SandboxOptions) {
     this.clusterName = clusterName;
     this.namespace = namespace;
-    this.clock = new Clock(now, () => this.simulation.catchUp());
-    this.store = new Store(() => this.clock.now());
+    this.clock = new Clock(now, () => this.#catchUp());
+    this.#agenda = new Agenda(() => this.clock.now());
+    this.store = new Store(() => this.#agenda.now());
+    new GarbageCollector(this.store, this.#agenda);
+    const images = new Images();
+    this.workloads = new Workloads(this.store, this.#agenda, images);
+    this.flink = new Flink({ store: this.store, agenda: this.#agenda, workloads: this.workloads, images });
     this.simulation = new Simulation(this.store, () => this.clock.now());
     this.queue = new Queue(queuePath, () => this.clock.now());
+    this.reconcileQueue = new Queue(reconcileQueuePath, () => this.clock.now());
     this.#metrics = new MetricValues(() => this.clock.now());
     // An idle connection that the server closes just as the client uses it again would be a fault nobody asked for.
     this.#server.keepAliveTimeout = 0;
@@ -103,6 +124,7 @@ export class Sandbox {
     return {
       HEADRACE_CLUSTERS: JSON.stringify([{ name: this.clusterName, region, endpoint: this.url }]),
       HEADRACE_QUEUE_URL: `${this.url}${queuePath}`,
+      HEADRACE_RECONCILE_QUEUE_URL: `${this.url}${reconcileQueuePath}`,
       HEADRACE_CLOCK_URL: `${this.url}/clock`,
       AWS_REGION: region,
       AWS_ACCESS_KEY_ID: accessKeyId,
@@ -189,7 +211,7 @@ export class Sandbox {
   /** What the world answers once it is brought to the present. */
   #answer(request: SandboxRequest): Answer {
     try {
-      this.simulation.catchUp();
+      this.#catchUp();
       return this.#route(request);
     } catch (error) {
       if (error instanceof Refusal) return refusalAnswer(request, error);
@@ -198,11 +220,16 @@ export class Sandbox {
     }
   }
 
+  #catchUp(): void {
+    this.#agenda.catchUp();
+    this.simulation.catchUp();
+  }
+
   #route(request: SandboxRequest): Answer {
     const { method, path } = request;
     if (path === '/clock' && method === 'GET') return jsonAnswer(200, { now: this.clock.now() });
     if (path.startsWith('/sandbox/')) return this.#steer(request);
-    if (Queue.isFor(request)) return this.queue.answer(request);
+    if (Queue.isFor(request)) return answerSqs([this.queue, this.reconcileQueue], request);
     const cluster = { name: this.clusterName, region, endpoint: this.url };
     const open = answerEks(request, cluster) ?? answerPublic(request);
     if (open) return open;
@@ -212,6 +239,7 @@ export class Sandbox {
     return (
       answerDiscovery(request, metricsGroups(this.#metrics)) ??
       answerMetrics(this.store, this.#metrics, request) ??
+      answerProxied(this.store, (...call) => this.flink.answer(...call), request) ??
       answerResource(this.store, request)
     );
   }

@@ -1,13 +1,8 @@
 // The simulated Flink job, PURE: what its TaskManagers are, how busy they are and what their operator says about them, from a state,
 // the application's spec and an instant. It knows nothing of autoscalers: load comes in, processor time is used.
 
-/** CPU work that arrives at an instant; between two points it changes evenly, before the first and after the last it stays. */
-export interface LoadPoint {
-  /** Epoch milliseconds. Two points of one time are a jump. */
-  readonly time: number;
-  /** Milli-cores for the whole application. */
-  readonly loadMilli: number;
-}
+import { idleNano, type LoadPoint, loadAt, sampleMs } from './load.ts';
+import { podSuffix } from './pod-names.ts';
 
 export interface JobSettings {
   readonly load: readonly LoadPoint[];
@@ -51,11 +46,6 @@ export interface JobInput {
 
 export type PodPhase = 'Pending' | 'Starting' | 'Ready';
 
-/** metrics-server asks every kubelet so often. */
-const sampleMs = 15_000;
-
-/** What a TaskManager that runs no job yet costs: a JVM and its heartbeats. */
-const idleNano = 20_000_000;
 const nanoPerMilli = 1_000_000;
 
 /** A job whose TaskManagers have all been there since an instant, measured once. */
@@ -116,17 +106,6 @@ export function operatorStatus({ settings, taskManagers }: JobState, input: JobI
   };
 }
 
-/** Milli-cores of work at an instant. */
-export function loadAt(points: readonly LoadPoint[], time: number): number {
-  const later = points.findIndex((point) => point.time > time);
-  if (later === -1) return points.at(-1)?.loadMilli ?? 0;
-  const [before, after] = [points[later - 1], points[later]] as [LoadPoint | undefined, LoadPoint];
-  if (!before) return after.loadMilli;
-  // halfway between 800 and 1600: 800 + (1600 − 800) × 0.5 = 1200
-  const share = (time - before.time) / (after.time - before.time);
-  return before.loadMilli + (after.loadMilli - before.loadMilli) * share;
-}
-
 function measure(state: JobState, now: number): JobState {
   const time = Math.floor(now / sampleMs) * sampleMs;
   if (time <= state.sample.time) return state;
@@ -158,18 +137,6 @@ function resize(state: JobState, input: JobInput | undefined, now: number): JobS
     createdTime: now,
   }));
   return { ...state, taskManagers: [...taskManagers, ...fresh], started: started + missing };
-}
-
-/** Five characters as a ReplicaSet appends them, from a number and not from chance: the n-th pod always has the same name. */
-function podSuffix(number: number): string {
-  const alphabet = 'bcdfghjklmnpqrstvwxz2456789';
-  // 27^5 names, walked through in steps of a number that shares no factor with it, so that neighbours do not look alike.
-  let rest = (number * 7_654_321 + 1_234_567) % alphabet.length ** 5;
-  return Array.from({ length: 5 }, () => {
-    const sign = alphabet.charAt(rest % alphabet.length);
-    rest = Math.floor(rest / alphabet.length);
-    return sign;
-  }).join('');
 }
 
 function startMs({ startSeconds }: JobSettings): number {

@@ -2,11 +2,11 @@
 // only for applications that were given to it; all others are left to whoever put them there.
 import { createHash } from 'node:crypto';
 import { valueAt } from './kinds.ts';
+import { type LoadPoint, loadCurve } from './load.ts';
 import { podMetrics, taskManagerLabels, taskManagerPod } from './pods.ts';
 import {
   type JobInput,
   type JobState,
-  type LoadPoint,
   nextChangeTime,
   operatorStatus,
   type PodPhase,
@@ -235,10 +235,6 @@ function flinkApplication(settings: ApplicationSettings) {
       },
     },
   };
-}
-
-function loadCurve(loadMilli: number | readonly LoadPoint[]): readonly LoadPoint[] {
-  return typeof loadMilli === 'number' ? [{ time: 0, loadMilli }] : loadMilli;
 }
 
 /** Eight characters a-z0-9. */

@@ -107,6 +107,10 @@ export function internalError(message: string): Refusal {
   });
 }
 
+export function serviceUnavailable(message: string): Refusal {
+  return refusal({ code: 503, reason: 'ServiceUnavailable', message });
+}
+
 interface RefusalFields {
   readonly code: number;
   readonly reason: string;

@@ -8,16 +8,30 @@ import { type Kind, type KubernetesObject, kindNamed, kinds } from './kinds.ts';
 /** How long an unfinished paged list can be continued after something changed: an API server compacts its history every 5 minutes. */
 const historySeconds = 300;
 
-export type ChangeListener = (change: {
+export type ChangeListener = (change: Change) => void;
+
+export interface Change {
   readonly kind: string;
   readonly namespace: string;
   readonly name: string;
-}) => void;
+  /** Undefined: the object is new. */
+  readonly before: KubernetesObject | undefined;
+  /** Undefined: the object is gone. */
+  readonly after: KubernetesObject | undefined;
+}
+
+export interface DeleteOptions {
+  /** Lets the object stay, marked as deleted, until whoever put this finalizer there takes it away. */
+  readonly finalizer?: string;
+  /** Whether it goes at once, whoever would still have to end it. */
+  readonly isImmediate?: boolean;
+}
 
 export class Store {
   readonly #now: () => number;
   readonly #shelves = new Map(kinds.map((kind) => [kind.kind, new Shelf(kind)]));
   readonly #listeners: ChangeListener[] = [];
+  #endsGracefully: (object: KubernetesObject) => boolean = () => false;
   #version = 0;
 
   /** @param now the sandbox's time, epoch milliseconds */
@@ -38,6 +52,11 @@ export class Store {
     return before ? this.replace(before, object) : this.create(object);
   }
 
+  /** The time that objects written now are given, epoch milliseconds. */
+  now(): number {
+    return this.#now();
+  }
+
   get(kind: string, namespace: string, name: string): KubernetesObject | undefined {
     return this.#shelf(kind).entries.get(keyOf(namespace, name))?.object;
   }
@@ -51,8 +70,9 @@ export class Store {
   /** Removes an object at once, finalizers or not. Without effect when it is not there. */
   remove(kind: string, namespace: string, name: string): void {
     const shelf = this.#shelf(kind);
+    const before = this.get(kind, namespace, name);
     if (!shelf.entries.delete(keyOf(namespace, name))) return;
-    this.#changed(shelf, namespace, name);
+    this.#changed(shelf, { kind, namespace, name, before, after: undefined });
     if (kind === 'Namespace') this.#empty(name);
   }
 
@@ -65,7 +85,7 @@ export class Store {
         ...object.metadata,
         uid: randomUUID(),
         creationTimestamp: object.metadata.creationTimestamp ?? timestamp(this.#now()),
-        ...(kind.hasStatus && { generation: 1 }),
+        ...(kind.hasGeneration && { generation: 1 }),
       },
     });
   }
@@ -77,7 +97,7 @@ export class Store {
     const kept = Object.fromEntries(Object.entries(metadata).filter(([field]) => keptFields.has(field)));
     const next = { ...after, apiVersion, kind, metadata: { ...after.metadata, ...kept } };
     if (isDeepStrictEqual(before, next)) return before;
-    if (deletionTimestamp && !next.metadata.finalizers?.length) {
+    if (deletionTimestamp && !next.metadata.finalizers?.length && !this.#endsGracefully(next)) {
       this.remove(kind, metadata.namespace ?? '', metadata.name);
       return next;
     }
@@ -86,16 +106,34 @@ export class Store {
     return this.#write(kindNamed(kind), { ...next, metadata: { ...next.metadata, generation: generation + 1 } });
   }
 
-  /** Deletes as a request does: an object with finalizers only gets its deletionTimestamp. Returns what is left of it. */
-  delete(object: KubernetesObject): KubernetesObject | undefined {
-    const { namespace = '', name, finalizers, deletionTimestamp } = object.metadata;
-    if (!finalizers?.length) {
+  /**
+   * Deletes as a request does: an object with finalizers, or one that somebody has to end first, only gets its
+   * deletionTimestamp, which is a new generation. Returns what is left of it.
+   */
+  delete(
+    object: KubernetesObject,
+    { finalizer, isImmediate = false }: DeleteOptions = {},
+  ): KubernetesObject | undefined {
+    const { namespace = '', name, deletionTimestamp, generation } = object.metadata;
+    const finalizers = [...(object.metadata.finalizers ?? []), ...(finalizer === undefined ? [] : [finalizer])];
+    const stays = finalizers.length > 0 || (!isImmediate && this.#endsGracefully(object));
+    if (!stays) {
       this.remove(object.kind, namespace, name);
       return undefined;
     }
     if (deletionTimestamp) return object;
-    const metadata = { ...object.metadata, deletionTimestamp: timestamp(this.#now()) };
+    const metadata = {
+      ...object.metadata,
+      deletionTimestamp: timestamp(this.#now()),
+      ...(finalizers.length > 0 && { finalizers }),
+      ...(generation !== undefined && { generation: generation + 1 }),
+    };
     return this.#write(kindNamed(object.kind), { ...object, metadata });
+  }
+
+  /** From now on objects of which this is true stay when they are deleted, until they are removed. */
+  letEndGracefully(endsGracefully: (object: KubernetesObject) => boolean): void {
+    this.#endsGracefully = endsGracefully;
   }
 
   /** All objects of a kind as they are now, with the version of the list. */
@@ -123,15 +161,16 @@ export class Store {
     const shelf = this.#shelf(kind.kind);
     const { namespace = '', name } = object.metadata;
     const stored = { ...object, metadata: { ...object.metadata, resourceVersion: String(this.#version + 1) } };
+    const before = this.get(kind.kind, namespace, name);
     shelf.entries.set(keyOf(namespace, name), new Entry(kind, stored));
-    this.#changed(shelf, namespace, name);
+    this.#changed(shelf, { kind: kind.kind, namespace, name, before, after: stored });
     return stored;
   }
 
-  #changed(shelf: Shelf, namespace: string, name: string): void {
+  #changed(shelf: Shelf, change: Change): void {
     this.#version += 1;
     shelf.supersede(this.#now());
-    for (const listener of this.#listeners) listener({ kind: shelf.kind.kind, namespace, name });
+    for (const listener of this.#listeners) listener(change);
   }
 
   #ensureNamespace(name: string): void {

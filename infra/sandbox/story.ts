@@ -1,6 +1,8 @@
-// The story of npm start: twenty minutes of one application, told from what the API server holds after each tick.
+// The story of npm start: twenty minutes of one application, from its first deploy to its second rescale, told from what the API
+// server holds after each round.
 
 import { timestamp } from './clock.ts';
+import type { KubernetesObject } from './kinds.ts';
 import { type Sandbox, startSandbox } from './server.ts';
 import { connectTriggers, type Triggers } from './triggers.ts';
 
@@ -28,7 +30,8 @@ export interface Story {
 const NAMESPACE = 'flink';
 const NAME = 'orders';
 const MINUTE_SECONDS = 60;
-const TICK_SECONDS = 15;
+/** How often messages are looked for: an application on its way calls for a look every few seconds. */
+const POLL_SECONDS = 3;
 const CPU_REQUEST_MILLI = 1000;
 
 /** Minutes after the beginning. */
@@ -57,35 +60,30 @@ export async function tellStory(options: StoryOptions, print: (line: string) => 
       narrator.say(`load rises: ${options.load} % of what ${options.taskManagers} TaskManagers request`);
     if (minute === LOAD_FALLS_MINUTE) narrator.say('load falls to what it was');
     await triggers.minute();
-    for (let second = 0; second < MINUTE_SECONDS; second += TICK_SECONDS) {
+    for (let second = 0; second < MINUTE_SECONDS; second += POLL_SECONDS) {
       await triggers.poll();
       narrator.lookAround();
-      sandbox.clock.advance(TICK_SECONDS);
+      sandbox.clock.advance(POLL_SECONDS);
       narrator.lookAround();
     }
   }
+  narrator.conclude();
   sandbox.clock.realTime();
   return { sandbox, triggers, lines: narrator.lines };
 }
 
 function populate(sandbox: Sandbox, options: StoryOptions, start: number): void {
-  const { target, load, taskManagers, slots, maxReplicas } = options;
+  const { target, load, taskManagers, maxReplicas } = options;
   const atPercent = (percent: number) => (taskManagers * percent * CPU_REQUEST_MILLI) / 100;
   const rises = start + LOAD_RISES_MINUTE * MINUTE_SECONDS * 1000;
   const falls = start + LOAD_FALLS_MINUTE * MINUTE_SECONDS * 1000;
-  sandbox.simulation.addApplication({
-    namespace: NAMESPACE,
-    name: NAME,
-    parallelism: taskManagers * slots,
-    taskSlots: slots,
-    cpuRequestMilli: CPU_REQUEST_MILLI,
-    loadMilli: [
-      { time: rises, loadMilli: atPercent(target) },
-      { time: rises, loadMilli: atPercent(load) },
-      { time: falls, loadMilli: atPercent(load) },
-      { time: falls, loadMilli: atPercent(target) },
-    ],
-  });
+  sandbox.store.put(flinkApplication(options));
+  sandbox.flink.setLoad(NAMESPACE, NAME, [
+    { time: rises, loadMilli: atPercent(target) },
+    { time: rises, loadMilli: atPercent(load) },
+    { time: falls, loadMilli: atPercent(load) },
+    { time: falls, loadMilli: atPercent(target) },
+  ]);
   sandbox.store.put({
     apiVersion: 'headrace.dev/v1alpha1',
     kind: 'FlinkAutoscaler',
@@ -101,6 +99,32 @@ function populate(sandbox: Sandbox, options: StoryOptions, start: number): void 
   });
 }
 
+/** As a user writes it; the image, the jar and its job are the sandbox's own. */
+function flinkApplication({ taskManagers, slots }: StoryOptions): KubernetesObject {
+  return {
+    apiVersion: 'flink.k8s.io/v1beta1',
+    kind: 'FlinkApplication',
+    metadata: { namespace: NAMESPACE, name: NAME },
+    spec: {
+      image: 'registry.example.com/streaming/orders:1.20.3',
+      flinkVersion: '1.20',
+      jarName: 'orders.jar',
+      entryClass: 'com.example.Orders',
+      parallelism: taskManagers * slots,
+      flinkConfig: {
+        'execution.checkpointing.interval': '10 s',
+        'execution.checkpointing.dir': 's3://example/checkpoints',
+        'execution.checkpointing.savepoint-dir': 's3://example/savepoints',
+        'execution.checkpointing.externalized-checkpoint-retention': 'RETAIN_ON_CANCELLATION',
+      },
+      taskManagerConfig: {
+        taskSlots: slots,
+        resources: { requests: { cpu: `${CPU_REQUEST_MILLI}m`, memory: '1Gi' }, limits: { memory: '1Gi' } },
+      },
+    },
+  };
+}
+
 interface AutoscalerView {
   readonly status?: {
     readonly lastDecision?: { readonly time: string; readonly reason: string; readonly message: string };
@@ -109,10 +133,19 @@ interface AutoscalerView {
 
 interface ApplicationView {
   readonly status?: {
+    readonly phase?: string;
     readonly clusterStatus?: { readonly numberOfTaskManagers?: number };
-    readonly jobStatus?: { readonly parallelism?: number };
+    readonly jobStatus?: { readonly parallelism?: number; readonly restorePath?: string };
   };
 }
+
+/** What each phase of a deploy is about. */
+const PHASES: Record<string, string> = {
+  Updating: 'the target is pinned in a ControllerRevision',
+  ClusterStarting: 'a cluster of its own is started for it',
+  Savepointing: 'the job is cancelled with a savepoint',
+  SubmittingJob: 'the job is submitted to the new cluster',
+};
 
 /** Says what is new since it last looked. */
 class Narrator {
@@ -120,12 +153,12 @@ class Narrator {
   readonly #sandbox: Sandbox;
   readonly #print: (line: string) => void;
   #toldDecision = '';
+  #toldPhase = '';
   #toldSize = '';
 
   constructor(sandbox: Sandbox, print: (line: string) => void) {
     this.#sandbox = sandbox;
     this.#print = print;
-    this.#toldSize = this.#describeSize();
   }
 
   say(text: string): void {
@@ -136,10 +169,16 @@ class Narrator {
 
   lookAround(): void {
     this.#tellDecision();
-    const size = this.#describeSize();
-    if (size === this.#toldSize) return;
-    this.#toldSize = size;
-    this.say(`          ${size}`);
+    this.#tellPhase();
+    if (this.#status().phase === 'Running') this.#tellSize();
+  }
+
+  /** What it all came to, by the books of the pretend Flink. */
+  conclude(): void {
+    const { runs, count, overlapSeconds } = this.#sandbox.flink.ledger(NAMESPACE, NAME);
+    this.say(
+      `${runs.length} jobs one after the other, ${overlapSeconds} s of two at once, ${count} records counted exactly once`,
+    );
   }
 
   #tellDecision(): void {
@@ -150,9 +189,25 @@ class Narrator {
     this.say(`headrace  ${decision.message}`);
   }
 
-  #describeSize(): string {
+  #tellPhase(): void {
+    const { phase = '' } = this.#status();
+    if (phase === this.#toldPhase) return;
+    this.#toldPhase = phase;
+    const about = PHASES[phase];
+    if (about !== undefined) this.say(`headrace  ${phase}: ${about}`);
+  }
+
+  #tellSize(): void {
+    const { clusterStatus, jobStatus } = this.#status();
+    const size = `${clusterStatus?.numberOfTaskManagers} TaskManagers run, parallelism ${jobStatus?.parallelism}`;
+    if (size === this.#toldSize) return;
+    this.#toldSize = size;
+    const from = jobStatus?.restorePath === undefined ? '' : `, restored from ${jobStatus.restorePath}`;
+    this.say(`          ${size}${from}`);
+  }
+
+  #status(): NonNullable<ApplicationView['status']> {
     const application = this.#sandbox.store.get('FlinkApplication', NAMESPACE, NAME) as ApplicationView | undefined;
-    const { clusterStatus, jobStatus } = application?.status ?? {};
-    return `${clusterStatus?.numberOfTaskManagers} TaskManagers run, parallelism ${jobStatus?.parallelism}`;
+    return application?.status ?? {};
   }
 }

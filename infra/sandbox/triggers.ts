@@ -8,40 +8,54 @@ import type { Sandbox } from './server.ts';
 export interface Triggers {
   /** EventBridge: a minute begins. */
   minute(): Promise<void>;
-  /** SQS: hands over every message that is visible now; one that the function takes is gone. */
+  /** SQS: hands over every message that is visible now, ticks first; one that the function takes is gone. */
   poll(): Promise<void>;
   close(): void;
 }
 
 type Handler = (event: unknown, context: Context) => Promise<unknown>;
 
+/** A queue and the function that it triggers. */
+interface Source {
+  readonly QueueUrl: string;
+  readonly functionName: string;
+  readonly handler: Handler;
+}
+
 /** Loads the functions as a cold start does: their environment is the process's. */
 export async function connectTriggers(sandbox: Sandbox): Promise<Triggers> {
   Object.assign(process.env, sandbox.env);
   const schedule = (await import('../../functions/schedule.ts')).handler as unknown as Handler;
   const scaleCheck = (await import('../../functions/scale-check.ts')).handler as unknown as Handler;
-  const { AWS_REGION: region = '', AWS_ENDPOINT_URL: endpoint = '', HEADRACE_QUEUE_URL: QueueUrl = '' } = sandbox.env;
-  const queue = new SQSClient({ region, endpoint });
+  const reconcile = (await import('../../functions/reconcile.ts')).handler as unknown as Handler;
+  const { AWS_REGION: region = '', AWS_ENDPOINT_URL: endpoint = '' } = sandbox.env;
+  const { HEADRACE_QUEUE_URL: tickUrl = '', HEADRACE_RECONCILE_QUEUE_URL: roundUrl = '' } = sandbox.env;
+  const sources = [
+    { QueueUrl: tickUrl, functionName: 'scale-check', handler: scaleCheck },
+    { QueueUrl: roundUrl, functionName: 'reconcile', handler: reconcile },
+  ];
+  const sqs = new SQSClient({ region, endpoint });
   return {
     async minute() {
       await schedule(scheduledEvent(sandbox.clock.now()), contextOf('schedule'));
     },
     async poll() {
-      for (
-        let message = await receive(queue, QueueUrl);
-        message !== undefined;
-        message = await receive(queue, QueueUrl)
-      ) {
-        await scaleCheck(sqsEvent(message), contextOf('scale-check'));
-        await queue.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle: message.ReceiptHandle }));
-      }
+      for (const source of sources) await drain(sqs, source);
     },
-    close: () => queue.destroy(),
+    close: () => sqs.destroy(),
   };
 }
 
-async function receive(queue: SQSClient, QueueUrl: string): Promise<Message | undefined> {
-  const { Messages } = await queue.send(new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 1 }));
+async function drain(sqs: SQSClient, source: Source): Promise<void> {
+  const { QueueUrl, functionName, handler } = source;
+  for (let message = await receive(sqs, source); message !== undefined; message = await receive(sqs, source)) {
+    await handler(sqsEvent(message, functionName), contextOf(functionName));
+    await sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle: message.ReceiptHandle }));
+  }
+}
+
+async function receive(sqs: SQSClient, { QueueUrl }: Source): Promise<Message | undefined> {
+  const { Messages } = await sqs.send(new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 1 }));
   return Messages?.[0];
 }
 
@@ -60,7 +74,7 @@ function scheduledEvent(time: number): object {
   };
 }
 
-function sqsEvent({ MessageId, ReceiptHandle, Body }: Message): object {
+function sqsEvent({ MessageId, ReceiptHandle, Body }: Message, functionName: string): object {
   return {
     Records: [
       {
@@ -70,7 +84,7 @@ function sqsEvent({ MessageId, ReceiptHandle, Body }: Message): object {
         attributes: {},
         messageAttributes: {},
         eventSource: 'aws:sqs',
-        eventSourceARN: 'arn:aws:sqs:eu-west-1:123456789012:headrace-scale-check',
+        eventSourceARN: `arn:aws:sqs:eu-west-1:123456789012:headrace-${functionName}`,
         awsRegion: 'eu-west-1',
       },
     ],

@@ -259,7 +259,9 @@ describe('a secret', () => {
           ...autoscaler.metadata,
           annotations: { team: 'x' },
           labels: { team: 'x' },
-          managedFields: [{ manager: 'x' }],
+          managedFields: [
+            { manager: 'x', operation: 'Update', apiVersion: 'v1', fieldsType: 'FieldsV1', fieldsV1: {} },
+          ],
         };
         const metrics = [CPU_AT_40_PERCENT, { type: 'Prometheus', prometheus: { query: 'up', token: 'x' } }];
         const spec = { ...autoscaler.spec, metrics, tomorrow: 'x' };

@@ -11,7 +11,7 @@ import {
   type KubernetesClientOptions,
 } from '../../shared/kubernetes/client.ts';
 import { isConflict, isExpired, isNotFound, KubernetesError } from '../../shared/kubernetes/errors.ts';
-import { createEvent } from '../../shared/kubernetes/events.ts';
+import { autoscalerReference, createEvent } from '../../shared/kubernetes/events.ts';
 import {
   type FlinkApplication,
   listFlinkApplications,
@@ -733,8 +733,8 @@ export function describeKubernetesContract(name: string, connect: () => Promise<
         await createAutoscaler('orders');
         const autoscaler = await readAutoscaler('orders');
 
-        await createEvent(client, { autoscaler, ...event });
-        const error = await refusalOf(createEvent(client, { autoscaler, ...event }));
+        await createEvent(client, { object: autoscalerReference(autoscaler), ...event });
+        const error = await refusalOf(createEvent(client, { object: autoscalerReference(autoscaler), ...event }));
 
         expect(isConflict(error)).toBe(true);
         expect(error.reason).toBe('AlreadyExists');
@@ -758,9 +758,14 @@ export function describeKubernetesContract(name: string, connect: () => Promise<
         await createAutoscaler('orders');
         const autoscaler = await readAutoscaler('orders');
 
-        await createEvent(client, { autoscaler, ...event });
-        await createEvent(client, { autoscaler, ...event, time: time + 1 });
-        await createEvent(client, { autoscaler, ...event, reason: 'FailedRescale', type: 'Warning' });
+        await createEvent(client, { object: autoscalerReference(autoscaler), ...event });
+        await createEvent(client, { object: autoscalerReference(autoscaler), ...event, time: time + 1 });
+        await createEvent(client, {
+          object: autoscalerReference(autoscaler),
+          ...event,
+          reason: 'FailedRescale',
+          type: 'Warning',
+        });
 
         expect(((await client.get(collectionPath(EVENTS, namespace))) as List).items).toHaveLength(3);
       });
@@ -769,7 +774,11 @@ export function describeKubernetesContract(name: string, connect: () => Promise<
         await createAutoscaler('orders');
         const autoscaler = await readAutoscaler('orders');
 
-        await createEvent(client, { autoscaler, ...event, message: 'ceil(2 × 80/40) '.repeat(500) });
+        await createEvent(client, {
+          object: autoscalerReference(autoscaler),
+          ...event,
+          message: 'ceil(2 × 80/40) '.repeat(500),
+        });
 
         const { items } = (await client.get(collectionPath(EVENTS, namespace))) as List;
         expect(items).toEqual([expect.objectContaining({ message: expect.stringMatching(/^(ceil\(2 × 80\/40\) )+/) })]);
@@ -778,7 +787,7 @@ export function describeKubernetesContract(name: string, connect: () => Promise<
       it('in a namespace that is not there is refused', async () => {
         const autoscaler = { namespace: 'nowhere', name: 'orders', uid: '' };
 
-        const error = await refusalOf(createEvent(client, { autoscaler, ...event }));
+        const error = await refusalOf(createEvent(client, { object: autoscalerReference(autoscaler), ...event }));
 
         expect(isNotFound(error)).toBe(true);
         expect(error.message).toContain(': 404 NotFound: namespaces "nowhere" not found');

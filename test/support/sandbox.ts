@@ -256,7 +256,11 @@ export function describeScaleWrite({ path, body }: LoggedRequest): string {
 
 const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} };
 
-type FunctionName = 'schedule' | 'scale-check';
+const FUNCTIONS = {
+  schedule: () => import('../../functions/schedule.ts'),
+  'scale-check': () => import('../../functions/scale-check.ts'),
+  reconcile: () => import('../../functions/reconcile.ts'),
+};
 export type Invoke = (event: unknown) => Promise<unknown>;
 
 /**
@@ -264,14 +268,16 @@ export type Invoke = (event: unknown) => Promise<unknown>;
  * unless the environment says otherwise.
  */
 export async function coldStart(
-  name: FunctionName,
+  name: keyof typeof FUNCTIONS,
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<Invoke> {
   vi.resetModules();
   const silence = { POWERTOOLS_LOG_LEVEL: 'SILENT', POWERTOOLS_METRICS_DISABLED: 'true' };
   for (const [variable, value] of Object.entries({ ...silence, ...environment })) vi.stubEnv(variable, value);
-  const loaded = name === 'schedule' ? import('../../functions/schedule.ts') : import('../../functions/scale-check.ts');
-  const handler = (await loaded).handler as unknown as (event: unknown, context: Context) => Promise<unknown>;
+  const handler = (await FUNCTIONS[name]()).handler as unknown as (
+    event: unknown,
+    context: Context,
+  ) => Promise<unknown>;
   const context = { functionName: name, awsRequestId: '00000000-0000-0000-0000-000000000000' } as Context;
   return (event) => handler(event, context);
 }
@@ -281,11 +287,15 @@ export interface TickMessageOptions {
   readonly shard?: string;
   /** Epoch milliseconds. */
   readonly dueTime: number;
+  /** The end of its minute, epoch milliseconds; default a minute later. */
+  readonly until?: number;
 }
 
 /** What SQS hands to scale-check: one message, one tick. */
-export function aTickEvent({ cluster = 'sandbox', shard = 'default', dueTime }: TickMessageOptions): object {
-  const body = JSON.stringify({ cluster, shard, dueTime: new Date(dueTime).toISOString() });
+export function aTickEvent(options: TickMessageOptions): object {
+  const { cluster = 'sandbox', shard = 'default', dueTime, until = dueTime + 60_000 } = options;
+  const timeOf = (time: number) => new Date(time).toISOString();
+  const body = JSON.stringify({ cluster, shard, dueTime: timeOf(dueTime), until: timeOf(until) });
   return { Records: [{ messageId: 'tick', body, eventSource: 'aws:sqs' }] };
 }
 

@@ -1,8 +1,19 @@
 // Create, replace, patch and delete, with the checks an API server makes before it stores anything.
 import { randomBytes } from 'node:crypto';
+import { timestamp } from '../clock.ts';
+import { admit } from '../defaults.ts';
 import { type Answer, jsonAnswer, type SandboxRequest } from '../exchange.ts';
 import { apiVersionOf, type Fields, type Kind, type KubernetesObject, kindNamed, valueAt } from '../kinds.ts';
-import { alreadyExists, badRequest, conflict, invalid, notFound, unsupportedMediaType } from '../statuses.ts';
+import { managerOf, trace } from '../managed-fields.ts';
+import {
+  alreadyExists,
+  badRequest,
+  conflict,
+  internalError,
+  invalid,
+  notFound,
+  unsupportedMediaType,
+} from '../statuses.ts';
 import type { Store } from '../store.ts';
 import type { Target } from './kubernetes.ts';
 
@@ -17,11 +28,14 @@ export function createObject(store: Store, { kind, namespace = '' }: Target, req
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   if (kind.isNamespaced && !store.get('Namespace', '', namespace)) throw notFound(kindNamed('Namespace'), namespace);
   if (store.get(kind.kind, namespace, name)) throw alreadyExists(kind, name);
+  if (object.metadata.resourceVersion)
+    throw internalError('resourceVersion should not be set on objects to be created');
   checkReplicas(kind, name, object);
 
   const metadata = { ...object.metadata, name, ...(kind.isNamespaced && { namespace }) };
   const status = kind.hasStatus ? firstStatus(kind) : object.status;
-  return jsonAnswer(201, store.create(withStatus({ ...object, metadata }, status)));
+  const whole = admit(kind, withStatus({ ...object, metadata }, status), undefined);
+  return jsonAnswer(201, store.create(traced({ store, kind, request }, undefined, whole)));
 }
 
 /** PUT or PATCH of an object or of its status: each can change only its own part. */
@@ -29,8 +43,8 @@ export function replaceObject(store: Store, target: Target, before: KubernetesOb
   const { kind, subresource } = target;
   const asked = readReplacement(kind, before, request);
   checkIdentity(kind, before, asked);
-  // A custom resource is never overwritten blindly by a PUT; a patch starts from the stored version and so always has one.
-  if (kind.isCustom && !asked.metadata.resourceVersion)
+  // Most kinds may be overwritten blindly by a PUT; a patch starts from the stored version and so always has one.
+  if (kind.isNeverOverwritten && !asked.metadata.resourceVersion)
     throw invalid(
       kind,
       before.metadata.name,
@@ -41,7 +55,30 @@ export function replaceObject(store: Store, target: Target, before: KubernetesOb
   const own = subresource === 'status' ? withStatus(before, asked.status) : withStatus(asked, before.status);
   const after = kind.hasStatus ? own : asked;
   checkReplicas(kind, before.metadata.name, after);
-  return jsonAnswer(200, store.replace(before, after));
+  checkFinalizers(kind, before, after);
+  const whole = subresource === 'status' ? after : admit(kind, after, before);
+  return jsonAnswer(200, store.replace(before, traced({ store, kind, request, subresource }, before, whole)));
+}
+
+interface Write {
+  readonly store: Store;
+  readonly kind: Kind;
+  readonly request: SandboxRequest;
+  readonly subresource?: string | undefined;
+}
+
+/** The object with the server's note of who wrote what, for the kinds of which it is kept here. */
+export function traced(
+  { store, kind, request, subresource }: Write,
+  before: KubernetesObject | undefined,
+  after: KubernetesObject,
+): KubernetesObject {
+  if (!kind.isTraced) return after;
+  const { query, headers } = request;
+  const manager = managerOf(query.get('fieldManager'), headers['user-agent'] as string | undefined);
+  const managedFields = trace(before, after, { manager, subresource, time: timestamp(store.now()) });
+  const { managedFields: _, ...metadata } = after.metadata;
+  return { ...after, metadata: { ...metadata, ...(managedFields.length > 0 && { managedFields }) } };
 }
 
 /** The object as the request wants it, whether it came whole or as a merge patch. */
@@ -67,16 +104,6 @@ export function checkIdentity(kind: Kind, before: KubernetesObject, asked: Pick<
   if (wanted.resourceVersion && wanted.resourceVersion !== resourceVersion) throw conflict(kind, name);
 }
 
-export function deleteObject(store: Store, kind: Kind, object: KubernetesObject): Answer {
-  const left = store.delete(object);
-  if (left) return jsonAnswer(200, left);
-  // Pods and namespaces end gracefully, so their DELETE answers with the object; others answer that it is gone.
-  if (kind.kind === 'Pod' || kind.kind === 'Namespace') return jsonAnswer(200, object);
-  const { name, uid } = object.metadata;
-  const details = { name, ...(kind.group && { group: kind.group }), kind: kind.plural, uid };
-  return jsonAnswer(200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details });
-}
-
 /** RFC 7386: null removes a field, an object is merged, anything else replaces. */
 function mergePatch(target: unknown, patch: unknown): unknown {
   if (!isFields(patch)) return patch;
@@ -100,7 +127,7 @@ function readObject(kind: Kind, request: SandboxRequest): KubernetesObject {
   return { ...object, apiVersion: expected, kind: kind.kind, metadata: object.metadata ?? {} };
 }
 
-function readJson(body: Buffer): Fields {
+export function readJson(body: Buffer): Fields {
   try {
     const value = JSON.parse(body.toString());
     if (isFields(value)) return value;
@@ -120,6 +147,19 @@ function checkReplicas(kind: Kind, name: string, object: Pick<KubernetesObject, 
     throw invalid(kind, name, field, `Invalid value: 0: ${field} accessor error: ${value} is not of the type int64`);
   if ((value as number) < 0)
     throw invalid(kind, name, field, `Invalid value: ${value}: should be a non-negative integer`);
+}
+
+function checkFinalizers(
+  kind: Kind,
+  before: KubernetesObject,
+  { metadata: { finalizers = [] } }: KubernetesObject,
+): void {
+  const known = before.metadata.finalizers ?? [];
+  const added = finalizers.filter((finalizer) => !known.includes(finalizer));
+  if (!before.metadata.deletionTimestamp || added.length === 0) return;
+  const list = `[]string{${added.map((finalizer) => JSON.stringify(finalizer)).join(', ')}}`;
+  const fault = `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers ${list}`;
+  throw invalid(kind, before.metadata.name, 'metadata.finalizers', fault);
 }
 
 function firstStatus(kind: Kind): Fields | undefined {

@@ -6,7 +6,8 @@ import { type LabelSelector, parseLabelSelector } from '../label-selector.ts';
 import { encodePodList, protobufType } from '../protobuf.ts';
 import { badRequest, continueExpired, methodNotAllowed, noSuchResource, notFound, pageNotFound } from '../statuses.ts';
 import type { Entry, Page, Store, View } from '../store.ts';
-import { createObject, deleteObject, replaceObject } from './kubernetes-writes.ts';
+import { deleteObject } from './deletion.ts';
+import { createObject, replaceObject } from './kubernetes-writes.ts';
 import { patchScale, readScale } from './scale.ts';
 
 const resourcePath =
@@ -31,6 +32,7 @@ export function answerResource(store: Store, request: SandboxRequest): Answer {
   const isKnown = isKnownSubresource(target);
   // The API server treats a custom resource without the subresource asked for as an object that is not there.
   if (!isKnown && !kind.isCustom) throw noSuchResource();
+  if (!object && kind.isMadeByPut && request.method === 'PUT' && isKnown) return createObject(store, target, request);
   if (!object || !isKnown) throw notFound(kind, name);
   return answerObject(store, target, object, request);
 }
@@ -73,7 +75,7 @@ function answerObject(store: Store, target: Target, object: KubernetesObject, re
     case 'PUT':
       return isScale ? patchScale(store, target.kind, object, request) : replaceObject(store, target, object, request);
     case 'DELETE':
-      if (target.subresource === undefined) return deleteObject(store, target.kind, object);
+      if (target.subresource === undefined) return deleteObject(store, target.kind, object, request);
       throw methodNotAllowed();
     default:
       throw methodNotAllowed();

@@ -3,7 +3,7 @@ import { type Answer, jsonAnswer, type SandboxRequest } from '../exchange.ts';
 import { type Fields, type Kind, type KubernetesObject, type ScalePaths, valueAt, withValueAt } from '../kinds.ts';
 import { badRequest, internalError, invalid, invalidPatch } from '../statuses.ts';
 import type { Store } from '../store.ts';
-import { checkIdentity, readReplacement } from './kubernetes-writes.ts';
+import { checkIdentity, readReplacement, traced } from './kubernetes-writes.ts';
 
 const largestReplicas = 2 ** 31 - 1;
 
@@ -30,7 +30,12 @@ export function patchScale(store: Store, kind: Kind, object: KubernetesObject, r
       `cannot unmarshal ${JSON.stringify(replicas)} into Go struct field ScaleSpec.spec.replicas of type int32`,
     );
   if (replicas < 0) throw invalid(kind, name, field, `Invalid value: ${replicas}: should be a non-negative integer`);
-  return jsonAnswer(200, scaleOf(kind, store.replace(object, withValueAt(object, specReplicas, replicas))));
+  const after = traced(
+    { store, kind, request, subresource: 'scale' },
+    object,
+    withValueAt(object, specReplicas, replicas),
+  );
+  return jsonAnswer(200, scaleOf(kind, store.replace(object, after)));
 }
 
 interface Scale {

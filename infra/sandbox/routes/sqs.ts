@@ -1,4 +1,4 @@
-// One SQS standard queue in the AWS JSON protocol, on the sandbox's clock: delays, visibility time-outs, batches.
+// SQS standard queues in the AWS JSON protocol, on the sandbox's clock: delays, visibility time-outs, batches.
 import { createHash, randomUUID } from 'node:crypto';
 import { type Answer, jsonAnswer, type SandboxRequest } from '../exchange.ts';
 
@@ -24,6 +24,16 @@ interface Entry {
   readonly DelaySeconds?: number;
 }
 
+/** Lets the queue answer that the request names. */
+export function answerSqs(queues: readonly Queue[], request: SandboxRequest): Answer {
+  const { QueueUrl } = JSON.parse(request.body.toString() || '{}');
+  const path = URL.canParse(QueueUrl) ? new URL(QueueUrl).pathname : undefined;
+  const queue = queues.find((candidate) => candidate.path === path);
+  if (queue === undefined)
+    return fault('QueueDoesNotExist', 'The specified queue does not exist.', 'AWS.SimpleQueueService.NonExistentQueue');
+  return queue.answer(request);
+}
+
 export class Queue {
   readonly path: string;
   readonly #now: () => number;
@@ -47,12 +57,6 @@ export class Queue {
 
   answer({ headers, body }: SandboxRequest): Answer {
     const input = JSON.parse(body.toString() || '{}');
-    if (!URL.canParse(input.QueueUrl) || new URL(input.QueueUrl).pathname !== this.path)
-      return fault(
-        'QueueDoesNotExist',
-        'The specified queue does not exist.',
-        'AWS.SimpleQueueService.NonExistentQueue',
-      );
     const operation = String(headers['x-amz-target']).slice(targetPrefix.length);
     switch (operation) {
       case 'SendMessage':

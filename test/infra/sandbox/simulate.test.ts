@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { loadAt } from '../../../infra/sandbox/load.ts';
 import {
   effectiveParallelism,
   type JobInput,
   type JobSettings,
-  loadAt,
   nextChangeTime,
   operatorStatus,
   phaseOf,
