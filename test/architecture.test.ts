@@ -25,7 +25,12 @@ const USES = {
 };
 type Use = keyof typeof USES;
 
-const KUBERNETES_TYPES = ['shared/scaling/types.ts', 'shared/deployment/parallelism.ts'];
+const KUBERNETES_TYPES = [
+  'shared/scaling/types.ts',
+  'shared/deployment/parallelism.ts',
+  'shared/deployment/take-over.ts',
+  'shared/deployment/types.ts',
+];
 const SDKS = ['@aws-sdk', '@smithy'];
 
 const RULES: readonly Rule[] = [
@@ -52,6 +57,7 @@ const RULES: readonly Rule[] = [
       'shared/controllers/',
       'shared/scaling/',
       'shared/deployment/',
+      'shared/flink/',
       'shared/kubernetes/',
       'shared/metrics/',
       'shared/concurrency.ts',
@@ -69,6 +75,33 @@ const RULES: readonly Rule[] = [
     of: 'shared/deployment/parallelism.ts',
     imports: ['shared/units.ts'],
     types: ['shared/scaling/types.ts'],
+  },
+  {
+    // How to do one thing safely twice; the only file of the folder that does anything.
+    of: 'shared/deployment/effects.ts',
+    imports: ['shared/deployment/', 'shared/kubernetes/'],
+    types: ['shared/flink/job-manager.ts'],
+    uses: ['promises'],
+  },
+  {
+    // PURE; a hash is arithmetic.
+    of: 'shared/deployment/',
+    imports: ['shared/deployment/', 'shared/units.ts', 'node:crypto'],
+    types: ['shared/scaling/types.ts'],
+  },
+  {
+    // One protocol; the API server's service proxy carries it.
+    of: 'shared/flink/',
+    imports: [
+      'shared/flink/',
+      'shared/errors.ts',
+      'shared/kubernetes/errors.ts',
+      'shared/kubernetes/paths.ts',
+      'node:http',
+      'zod',
+    ],
+    types: ['shared/deployment/types.ts', 'shared/kubernetes/client.ts'],
+    uses: ['promises'],
   },
   {
     // Not each other: shared/metrics/ is not in the list.

@@ -18,7 +18,7 @@ import { keyOf } from '../kubernetes/paths.ts';
 import { patchScale } from '../kubernetes/scale.ts';
 import { decide, decideInvalid, failRescale } from '../scaling/decide.ts';
 import type { AutoscalerSpec, AutoscalerStatus, Decision, DecisionEvent, Observation } from '../scaling/types.ts';
-import { findChanged } from './changed.ts';
+import { findChanged, findRescaled } from './changed.ts';
 import { type Collector, createCollector } from './collect.ts';
 import { findRivals, observe, readWorld, type World } from './observe.ts';
 import { attempt } from './reading.ts';
@@ -53,8 +53,10 @@ export interface TickReport {
   /** Epoch milliseconds of every decision in it. */
   readonly time: number;
   readonly autoscalers: readonly AutoscalerReport[];
-  /** FlinkApplications (namespace/name) whose spec reconcile has not seen yet. */
+  /** FlinkApplications (namespace/name) whose spec reconcile had not looked at when the tick began. */
   readonly changed: readonly string[];
+  /** FlinkApplications (namespace/name) to which the tick has given another size. */
+  readonly rescaled: readonly string[];
 }
 
 export interface ScaleOptions {
@@ -91,7 +93,8 @@ export async function scaleShard(
   const autoscalers = await mapBounded(work, CONCURRENCY, ({ world, autoscaler }) =>
     scaleOrReport({ ...tick, world }, autoscaler),
   );
-  return { cluster: cluster.name, time, autoscalers, changed: findChanged(worlds, autoscalers) };
+  const changed = findChanged(worlds);
+  return { cluster: cluster.name, time, autoscalers, changed, rescaled: findRescaled(autoscalers) };
 }
 
 /** One world per namespace that is named, so that a right that is missing in one stops no other. */

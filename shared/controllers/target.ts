@@ -1,15 +1,16 @@
 // What is scaled: a FlinkApplication out of the shard's list, or anything else with a scale subresource.
 
 import type { Cluster } from '../control-plane.ts';
-import { planSeed, type Seed } from '../deployment/parallelism.ts';
-import { ControlPlaneError, describeError, TerminalError } from '../errors.ts';
+import { planSeed, type Seed, type SizeSpec } from '../deployment/parallelism.ts';
+import { ControlPlaneError, describeError } from '../errors.ts';
 import { isConflict } from '../kubernetes/errors.ts';
-import { type FlinkApplication, patchScaleBasis } from '../kubernetes/flink-application.ts';
+import type { FlinkApplication } from '../kubernetes/flink-application.ts';
 import { FLINK_APPLICATIONS, keyOf, type ObjectAddress } from '../kubernetes/paths.ts';
-import { patchScale, readScale, type ScaleTarget } from '../kubernetes/scale.ts';
+import { readScale, type ScaleTarget } from '../kubernetes/scale.ts';
 import type { AutoscalerSpec, Reading, ScaleBasis } from '../scaling/types.ts';
 import type { World } from './observe.ts';
 import { attempt, mapReading } from './reading.ts';
+import { plantSize, withinBounds } from './seed.ts';
 
 /** A target as it was read, with what a conditional write of its size needs. */
 export interface Target extends ScaleTarget {
@@ -62,7 +63,7 @@ async function findApplication(input: FindTargetInput): Promise<Reading<Target>>
   const seed = seeding === 'none' && planned?.kind !== 'first' ? undefined : planned && withinBounds(planned, spec);
   const planted =
     seed !== undefined && seeding === 'write'
-      ? await attemptToPlant(cluster, application, seed)
+      ? await attemptToPlant(cluster, application, size, seed)
       : { value: application.resourceVersion };
   const basis = seed === undefined ? (application.scaleBasis ?? size) : size;
   return mapReading(planted, (resourceVersion) => ({
@@ -77,43 +78,17 @@ async function findApplication(input: FindTargetInput): Promise<Reading<Target>>
   }));
 }
 
-/** An edit asks for a size as metrics do: never outside the bounds. A first size is what runs already. */
-function withinBounds(seed: Seed, { minReplicas, maxReplicas }: AutoscalerSpec): Seed {
-  if (seed.kind !== 'edited') return seed;
-  return { ...seed, replicas: Math.min(Math.max(seed.replicas, minReplicas), maxReplicas) };
-}
-
 /** A size that may not be written is a target that cannot be read; one that somebody else wrote first is a conflict. */
-async function attemptToPlant(cluster: Cluster, application: FlinkApplication, seed: Seed): Promise<Reading<string>> {
+async function attemptToPlant(
+  cluster: Cluster,
+  application: FlinkApplication,
+  size: SizeSpec,
+  seed: Seed,
+): Promise<Reading<string>> {
   try {
-    return { value: await plant(cluster, application, seed) };
+    return { value: await plantSize(cluster, { ...application, size }, seed) };
   } catch (error) {
     if (isConflict(error) || !(error instanceof ControlPlaneError)) throw error;
     return { unreadable: `its size could not be derived anew: ${describeError(error)}` };
-  }
-}
-
-/**
- * Writes a size and what it was derived from, in the order that survives being killed in between (see Seed).
- *
- * @returns the application's new resourceVersion
- */
-async function plant({ client }: Cluster, application: FlinkApplication, seed: Seed): Promise<string> {
-  const { size } = application;
-  if (size === undefined) throw new TerminalError(`seeding ${keyOf(application)}: it has no size`);
-  const writeBasis = (resourceVersion: string) => patchScaleBasis(client, { ...application, resourceVersion }, size);
-  const writeSize = async (resourceVersion: string, replicas: number) => {
-    const target = { ...application, type: FLINK_APPLICATIONS, resourceVersion };
-    return replicas === size.replicas ? resourceVersion : (await patchScale(client, target, replicas)).resourceVersion;
-  };
-  switch (seed.kind) {
-    case 'first':
-      return writeSize(await writeBasis(application.resourceVersion), seed.replicas);
-    case 'edited':
-      return writeBasis(await writeSize(application.resourceVersion, seed.replicas));
-    case 'adopted':
-      return writeBasis(application.resourceVersion);
-    default:
-      throw seed satisfies never;
   }
 }

@@ -1,30 +1,32 @@
-// A tick that a message asked for: is it still wanted, which namespaces, and what came of it.
+// A tick that a message asked for: is it still wanted, which namespaces, what came of it, and who should know.
 
 import type { ControlPlane } from '../control-plane.ts';
-import { TerminalError } from '../errors.ts';
 import { formatTime } from '../units.ts';
+import { callForRound } from './call-for-round.ts';
 import { scaleShard, type TickReport } from './scale.ts';
-import { isTooLate } from './schedule.ts';
+import { isFirstOfMinute, isTickTooLate } from './schedule.ts';
+import { openShard, type ShardName } from './shard.ts';
 
-export interface TickRequest {
-  readonly cluster: string;
-  readonly shard: string;
+export interface TickRequest extends ShardName {
   /** Epoch milliseconds. */
   readonly dueTime: number;
+  /** The end of its minute, epoch milliseconds. Default: when it is due, so that a round which it calls for is the only one. */
+  readonly until?: number | undefined;
 }
 
 /**
- * Runs one tick, unless it comes a whole period late: the next one is due then, and sees newer metrics.
+ * Runs one tick, unless it comes a whole period late: the next one is due then, and sees newer metrics. Applications that have
+ * changed are given to reconcile at once.
  *
  * @throws TerminalError when configuration knows no such shard; ControlPlaneError when the autoscalers cannot be listed
  */
 export async function runTick(
   plane: ControlPlane,
-  { cluster: name, shard, dueTime }: TickRequest,
+  { cluster: name, shard, dueTime, until = dueTime }: TickRequest,
   finish: (report: TickReport, durationMilliseconds: number) => void,
 ): Promise<void> {
   const startTime = await plane.now();
-  if (isTooLate(dueTime, startTime)) {
+  if (isTickTooLate(dueTime, startTime)) {
     plane.log.warn('tick dropped', {
       cluster: name,
       shard,
@@ -33,11 +35,12 @@ export async function runTick(
     });
     return;
   }
-  const namespaces = plane.clusters.find((cluster) => cluster.name === name)?.shards[shard];
-  if (namespaces === undefined)
-    throw new TerminalError(`running a tick: HEADRACE_CLUSTERS must have shard ${shard} of cluster ${name}`);
-  const cluster = await plane.cluster(name);
+  const { cluster, namespaces } = await openShard(plane, { cluster: name, shard });
   const report = await scaleShard(plane, cluster, namespaces);
-  const durationMilliseconds = (await plane.now()) - startTime;
-  finish(report, durationMilliseconds);
+  const now = await plane.now();
+  finish(report, now - startTime);
+  // What the minute's first tick finds changed, the round that is due with it finds too: one look is enough.
+  const changed = isFirstOfMinute(dueTime, until) ? [] : report.changed;
+  const applications = [...new Set([...changed, ...report.rescaled])];
+  await callForRound(plane, { cluster: name, shard, dueTime: now, until, applications, delaySeconds: 0 });
 }

@@ -172,7 +172,7 @@ export function colourServices({ application, observation }: Scene, hash: string
   return colour === undefined ? [] : [genericServiceName(application.name, colour)];
 }
 
-/** Deletes whatever there is of a cluster. */
+/** Deletes whatever there is of a cluster; its own service last, by which it is found until nothing else is left. */
 export function deletion(scene: Scene, hash: string, ...services: readonly string[]): Effect {
   const { jobManager, taskManager, service } = clusterOf(scene, hash) ?? {};
   const names = (parts: readonly ({ name: string } | undefined)[]) => parts.flatMap((part) => part?.name ?? []);
@@ -180,7 +180,7 @@ export function deletion(scene: Scene, hash: string, ...services: readonly strin
     kind: 'DeleteCluster',
     hash,
     deployments: names([jobManager, taskManager]),
-    services: [...names([service]), ...services],
+    services: [...services, ...names([service])],
   };
 }
 

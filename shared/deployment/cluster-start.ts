@@ -32,6 +32,8 @@ export function prepare(scene: Scene): Transition {
   if (options.isRollbackForced) return status.rollout === undefined ? stay(scene) : failDeploy(scene, FORCED);
   if ('faults' in desired) return targetRevision(scene) === undefined ? stay(scene) : enterClusterStarting(scene);
   if (status.rollout === undefined) return beginNewCluster(scene, desired);
+  const refusal = exhaustion(scene);
+  if (refusal !== undefined) return failDeploy(scene, refusal);
   if (desired.name !== status.rollout.revision && targetRevision(scene) === undefined) return supersede(scene, desired);
   const missing = desired.name === status.rollout.revision ? preparations(scene, desired) : [];
   return missing.length > 0 ? stay(scene, missing) : enterClusterStarting(scene);

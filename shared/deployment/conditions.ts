@@ -2,7 +2,8 @@
 
 import { formatTime } from '../units.ts';
 import { describeWaitingChange } from './dual-running.ts';
-import { jobStateOf, jobViewOf, known, type Scene } from './scene.ts';
+import { isGone } from './health.ts';
+import { isBlueGreen, jobStateOf, jobViewOf, known, type Scene } from './scene.ts';
 import { findRestorePath, isUnsettled } from './stop-old-job.ts';
 import type { Condition, ConditionType, Failure, JobView } from './types.ts';
 
@@ -28,10 +29,7 @@ function judgeSpec({ desired }: Scene): Judgement {
 function judgeDeploy(scene: Scene): Judgement {
   const { status, desired } = scene;
   const { rollout, failedDeploy, phase = '' } = status;
-  const waiting = phase === 'DualRunning' ? describeWaitingChange(scene) : undefined;
-  if (waiting !== undefined) return condition('Deployed', 'False', 'TearDownAwaited', waiting);
-  if (phase === 'DualRunning')
-    return condition('Deployed', 'True', 'DualRunning', `Versions ${status.deployHash} and ${status.updatingHash} run`);
+  if (phase === 'DualRunning') return judgeVersions(scene);
   if (rollout?.failure !== undefined) return condition('Deployed', 'False', 'RollingBack', rollout.failure.message);
   if (rollout !== undefined) return condition('Deployed', 'Unknown', phase || 'Updating', describeProgress(scene));
   if (failedDeploy !== undefined && phase === 'DeployFailed') {
@@ -43,6 +41,18 @@ function judgeDeploy(scene: Scene): Judgement {
     return condition('Deployed', 'True', 'Deployed', `${desired.name} is deployed on cluster ${status.deployHash}`);
   if (!status.deployHash) return condition('Deployed', 'False', 'NotDeployed', 'Nothing has been deployed yet');
   return condition('Deployed', 'False', 'NotUpToDate', `Cluster ${status.deployHash} does not run what the spec says`);
+}
+
+/** The new version is only deployed as long as its job runs beside the old one. */
+function judgeVersions(scene: Scene): Judgement {
+  const { deployHash, updatingHash, rollout } = scene.status;
+  const waiting = describeWaitingChange(scene);
+  if (waiting !== undefined) return condition('Deployed', 'False', 'TearDownAwaited', waiting);
+  const view = jobViewOf(scene, updatingHash, rollout?.jobId);
+  if (!isGone(view))
+    return condition('Deployed', 'True', 'DualRunning', `Versions ${deployHash} and ${updatingHash} run`);
+  const message = `The job of version ${updatingHash} does not run (${jobStateOf(view)})${causeOf(view)}`;
+  return condition('Deployed', 'False', 'JobNotRunning', message);
 }
 
 function describeRefusal({ options, status }: Scene): string {
@@ -120,6 +130,7 @@ function causeOf(view: JobView | undefined): string {
 /** What happens next to a job that is gone, or what keeps it from happening. */
 function remedy(scene: Scene, view: JobView | undefined): string {
   const { options, status } = scene;
+  if (isBlueGreen(scene)) return 'In BlueGreen no job is started again: change spec.restartNonce to deploy it again';
   if (!options.restartsFromCheckpoint)
     return 'restartPolicy is Never: change spec.restartNonce to deploy it again, or set restartPolicy to FromLatestCheckpoint';
   const { failedDeploy } = status;

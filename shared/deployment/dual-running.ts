@@ -33,7 +33,8 @@ type Survival = (scene: Scene) => ApplicationStatus;
 /** The job first, and its cluster when the job has ended. */
 function tearDown(scene: Scene, hash: string, jobId: string | undefined, survive: Survival): Transition {
   const state = jobStateOf(jobViewOf(scene, hash, jobId));
-  const isOver = jobId === undefined || hasEnded(state) || isStopped(clusterOf(scene, hash));
+  const cluster = clusterOf(scene, hash);
+  const isOver = jobId === undefined || hasEnded(state) || cluster?.jobManager === undefined || isStopped(cluster);
   if (!isOver) {
     const cancels = state === 'Active' ? [{ kind: 'CancelJob', hash, jobId } as const] : [];
     return stay(
@@ -42,7 +43,7 @@ function tearDown(scene: Scene, hash: string, jobId: string | undefined, survive
       cancels.length > 0 ? [normal('ForceCanceling', `Cancelling job ${jobId} of version ${hash}`)] : [],
     );
   }
-  if (clusterOf(scene, hash) !== undefined) return stay(scene, [deletion(scene, hash, ...colourServices(scene, hash))]);
+  if (cluster !== undefined) return stay(scene, [deletion(scene, hash, ...colourServices(scene, hash))]);
   const torn = { status: survive(scene), effects: [], events: [] };
   return telling(torn, normal('TeardownCompleted', `Tore down version ${hash}`));
 }

@@ -8,7 +8,7 @@ import { preferDeletion } from '../kubernetes/deletion-cost.ts';
 import { patchFinalizers } from '../kubernetes/deployed-application.ts';
 import { patchDeploymentReplicas } from '../kubernetes/deployments.ts';
 import { createOwned, removeOwned } from '../kubernetes/owned-objects.ts';
-import { CONTROLLER_REVISIONS, DEPLOYMENTS, SERVICES } from '../kubernetes/paths.ts';
+import { CONTROLLER_REVISIONS, DEPLOYMENTS, type ResourceType, SERVICES } from '../kubernetes/paths.ts';
 import { patchServiceSelector } from '../kubernetes/services.ts';
 import { JOB_FINALIZER } from './begin.ts';
 import { renderCluster } from './templates.ts';
@@ -92,15 +92,16 @@ async function createCluster(client: KubernetesClient, application: Application,
 
 type DeleteCluster = Extract<Effect, { kind: 'DeleteCluster' }>;
 
-/** Deletes all that it may; one that belongs to somebody else keeps no other from going. */
+/** Deletes all that it may, in the order of the names; one that belongs to somebody else keeps no other from going. */
 async function deleteCluster(
   client: KubernetesClient,
   application: Application,
   { deployments, services }: DeleteCluster,
 ): Promise<void> {
-  const results = await Promise.allSettled([
-    ...deployments.map((name) => removeOwned(client, DEPLOYMENTS, application, name)),
-    ...services.map((name) => removeOwned(client, SERVICES, application, name)),
-  ]);
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
+  const failures: unknown[] = [];
+  const remove = (type: ResourceType, name: string) =>
+    removeOwned(client, type, application, name).catch((error: unknown) => failures.push(error));
+  for (const name of deployments) await remove(DEPLOYMENTS, name);
+  for (const name of services) await remove(SERVICES, name);
+  if (failures.length > 0) throw failures[0];
 }

@@ -186,9 +186,11 @@ export function fingerprintWithoutSize(revision: Revision): string {
 }
 
 /** Tells one spec from another that differs in anything but its size: 16 hex digits. */
-export function specDigest({ parallelism: _, taskManagerConfig, ...spec }: ApplicationSpec): string {
-  const { replicas: __, ...taskManagers } = taskManagerConfig ?? {};
-  return sha256({ ...spec, taskManagers }).slice(0, 16);
+export function specDigest(spec: ApplicationSpec): string {
+  // Nor do those two count that order a deploy to be given up: to take the order back is not to ask for the deploy again.
+  const { parallelism, taskManagerConfig, forceRollback, tearDownVersionHash, ...rest } = spec;
+  const { replicas, ...taskManagers } = taskManagerConfig ?? {};
+  return sha256({ ...rest, taskManagers }).slice(0, 16);
 }
 
 /** Name of the ControllerRevision that holds a revision. */

@@ -73,14 +73,15 @@ function questionsOfJob({ status, options }: Scene, jobId: string): JobQuestions
   };
 }
 
-/** The plan is asked for when the new cluster is about to be ready: it runs the job's main method. */
+/** The plan is asked for when every pod is ready, and not before: it runs the job's main method. */
 function planOf(scene: Scene, hash: string): JobRequest | undefined {
   const { status, observation } = scene;
   if (status.phase !== 'ClusterStarting' || hash !== status.rollout?.hash) return undefined;
   const { jobManager, taskManager } = observation.clusters.get(hash) ?? {};
   const revision = targetRevision(scene);
-  const isReady = (jobManager?.availableReplicas ?? 0) > 0 && (taskManager?.availableReplicas ?? 0) > 0;
-  return isReady && revision !== undefined ? jobRequestOf(revision) : undefined;
+  if (jobManager === undefined || taskManager === undefined || revision === undefined) return undefined;
+  const isReady = jobManager.availableReplicas > 0 && taskManager.availableReplicas >= taskManager.replicas;
+  return isReady ? jobRequestOf(revision) : undefined;
 }
 
 function jobRequestOf({ spec, parallelism }: Revision): JobRequest {

@@ -26,8 +26,8 @@ import {
   warning,
 } from './scene.ts';
 import { findRestorePath, isUnsettled } from './stop-old-job.ts';
-import { judgeStart, pointService, selectorOf } from './submit.ts';
-import type { Effect, Failure, JobSubmission, ResourceRequirements } from './types.ts';
+import { judgeStart, newJobStatus, pointService, selectorOf } from './submit.ts';
+import type { Effect, Failure, JobStatus, JobSubmission, ResourceRequirements } from './types.ts';
 
 export function rollBackJob(scene: Scene): Transition {
   const { status } = scene;
@@ -40,7 +40,7 @@ export function rollBackJob(scene: Scene): Transition {
   const old = oldJob(scene);
   if (restoring.length > 0 || old.state === 'Unreadable') return stay(scene, restoring);
   if (old.isLeaving) return stay(scene);
-  if (old.state === 'Active') return bringBack(scene, failure, old.id);
+  if (old.state === 'Active') return bringBack(scene, failure, { ...status.jobStatus, jobID: old.id });
   return resubmit(scene, failure);
 }
 
@@ -55,8 +55,9 @@ function giveUp(scene: Scene, failure: Failure, cause?: string): Transition {
   const reason = cause ?? scene.status.lastSeenError?.appError ?? 'it did not come back in time';
   const message = `The old job could not be brought back: ${reason}${from}`;
   const { rollbackJobId, oldJobId } = rolloutOf(scene);
-  const jobID = rollbackJobId ?? oldJobId;
-  const jobStatus = { ...scene.status.jobStatus, ...(jobID !== undefined && { jobID }) };
+  const jobID = rollbackJobId ?? oldJobId ?? '';
+  // Whatever brings the job back later begins where it was saved, not at an older checkpoint.
+  const jobStatus = savepointPath ? newJobStatus(scene, jobID, savepointPath) : { ...scene.status.jobStatus, jobID };
   const failed = failDeploy(
     scene,
     { reason: 'RollbackFailed', message: `${failure.message}. ${message}` },
@@ -153,11 +154,9 @@ function oldJob(scene: Scene): OldJob {
   return { id, state, isLeaving };
 }
 
-/** The old job was never stopped. */
-function bringBack(scene: Scene, failure: Failure, jobID: string): Transition {
-  const { status } = scene;
-  const jobStatus = { ...status.jobStatus, jobID };
-  return failDeploy(scene, failure, { jobStatus, ...selectorOf(scene, status.deployHash ?? '') });
+/** The old job runs: it was never stopped, or runs again. */
+function bringBack(scene: Scene, failure: Failure, jobStatus: JobStatus): Transition {
+  return failDeploy(scene, failure, { jobStatus, ...selectorOf(scene, scene.status.deployHash ?? '') });
 }
 
 function resubmit(scene: Scene, failure: Failure): Transition {
@@ -182,7 +181,7 @@ function resubmit(scene: Scene, failure: Failure): Transition {
     const verdict = judgeStart(scene, job, known(view?.failureCause) ?? '');
     if (verdict === 'Waiting') return stay(scene);
     if (verdict !== 'Up') return giveUp(scene, failure, verdict.message);
-    const brought = bringBack(scene, failure, job.id);
+    const brought = bringBack(scene, failure, newJobStatus(scene, job.id, origin.path));
     return telling(brought, normal('RollbackSucceeded', `Job ${job.id} runs again on cluster ${hash}`));
   }
   const slots = known(observation.jobManagers.get(hash)?.overview)?.slotsTotal ?? 0;

@@ -24,7 +24,7 @@ import {
 import { cancelOldJob, recoverFromCheckpoint, takeSavepoint } from './stop-old-job.ts';
 import { submitJob } from './submit.ts';
 import { adopt, isForeign } from './take-over.ts';
-import type { ApplicationStatus, Event, Failure, VersionStatus } from './types.ts';
+import type { ApplicationStatus, Event, Failure, JobStatus, VersionStatus } from './types.ts';
 
 export interface Step extends Transition {
   /** Whether the application is on its way somewhere: it is looked at again in a few seconds, not in a minute. */
@@ -91,7 +91,7 @@ function standAside(scene: Scene, reason: Failure): Step {
 /** Adds to a transition what is seen in every phase: counts, health, conditions. */
 function finish(scene: Scene, transition: Transition, standsAside?: Failure): Step {
   const seen = observeStatus(scene, transition.status);
-  const told = telling({ ...transition, status: seen }, ...tellOfJob(scene, seen));
+  const told = telling({ ...transition, status: seen }, ...tellOfJobs(scene, seen));
   const conditions = describeConditions({ ...scene, status: seen }, standsAside);
   const status = { ...seen, observedGeneration: scene.application.generation, conditions };
   return { ...told, status, isInTransition: isInTransition(scene, transition, standsAside) };
@@ -143,15 +143,21 @@ function describeVersions(scene: Scene, status: ApplicationStatus): readonly Ver
   return [deployed, updating];
 }
 
-/** A job that fails or is lost at rest is told once, loudly. */
-function tellOfJob({ status: before }: Scene, { phase, jobStatus }: ApplicationStatus): readonly Event[] {
-  const state = jobStatus?.state;
-  const isAtRest = phase === 'Running' || phase === 'DeployFailed' || phase === 'DualRunning';
-  if (!isAtRest || state === before.jobStatus?.state || jobStatus?.jobID !== before.jobStatus?.jobID) return [];
-  if (state === 'LOST') return [warning('JobLost', `The JobManager does not know job ${jobStatus?.jobID} any more`)];
-  if (state === 'FAILED') return [warning('JobFailed', `Job ${jobStatus?.jobID} has failed`)];
-  if (state === 'CANCELED')
-    return [warning('JobCanceled', `Job ${jobStatus?.jobID} was cancelled, and not by Headrace`)];
+/** A job that fails or is lost at rest is told once, loudly; one that is being torn down is meant to end. */
+function tellOfJobs(scene: Scene, after: ApplicationStatus): readonly Event[] {
+  const { status: before } = scene;
+  if (!PHASES_AT_REST.includes(after.phase ?? '') || isTearingDown(scene)) return [];
+  return [
+    ...tellOfJob(before.jobStatus, after.jobStatus),
+    ...tellOfJob(before.versionStatuses?.[1]?.jobStatus, after.versionStatuses?.[1]?.jobStatus),
+  ];
+}
+
+function tellOfJob(before: JobStatus = {}, { jobID, state }: JobStatus = {}): readonly Event[] {
+  if (state === before.state || jobID !== before.jobID) return [];
+  if (state === 'LOST') return [warning('JobLost', `The JobManager does not know job ${jobID} any more`)];
+  if (state === 'FAILED') return [warning('JobFailed', `Job ${jobID} has failed`)];
+  if (state === 'CANCELED') return [warning('JobCanceled', `Job ${jobID} was cancelled, and not by Headrace`)];
   return [];
 }
 

@@ -27,7 +27,7 @@ import {
   telling,
   warning,
 } from './scene.ts';
-import type { Failure, JobView, Savepoint } from './types.ts';
+import type { Checkpoints, Failure, JobView, Savepoint } from './types.ts';
 
 const SILENT = 'its JobManager does not answer';
 
@@ -258,15 +258,22 @@ function findKeptCheckpoint(
   const checkpoints = known(view?.checkpoints);
   // A JobManager that knows the job knows its checkpoints: one that was recorded earlier has been deleted since.
   const isForgotten = end === 'Lost' || checkpoints === undefined;
-  const latest = isForgotten ? recordedCheckpoint(scene) : checkpoints.latestCompleted;
+  const latest = isForgotten
+    ? recordedCheckpoint(scene)
+    : (checkpoints.latestCompleted ?? restoredSavepoint(checkpoints));
   return latest ?? { fault: 'there is no completed checkpoint' };
 }
 
 const RETAIN = 'execution.checkpointing.externalized-checkpoint-retention: RETAIN_ON_CANCELLATION keeps them';
 
-/** What was last seen while the JobManager still knew the job. */
+/** Before its first checkpoint a job goes on from where it was begun, as Flink itself does when it restarts one. */
+function restoredSavepoint({ latestRestored }: Checkpoints): { path: string; time: number } | undefined {
+  return latestRestored?.isSavepoint === true ? latestRestored : undefined;
+}
+
+/** What was last seen while the JobManager still knew the job: a checkpoint of its own, else where it had begun. */
 function recordedCheckpoint({ status: { jobStatus } }: Scene): { path: string; time: number } | undefined {
-  const { lastCheckpoint, lastCheckpointTime } = jobStatus ?? {};
-  if (!lastCheckpoint || !lastCheckpointTime) return undefined;
-  return { path: lastCheckpoint, time: Date.parse(lastCheckpointTime) };
+  const { lastCheckpoint, lastCheckpointTime, restorePath, restoreTime } = jobStatus ?? {};
+  const [path, time] = lastCheckpoint ? [lastCheckpoint, lastCheckpointTime] : [restorePath, restoreTime];
+  return path && time ? { path, time: Date.parse(time) } : undefined;
 }

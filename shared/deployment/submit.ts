@@ -156,8 +156,22 @@ function noteSubmitted(scene: Scene, { id }: Job): Transition {
   const event = normal('JobSubmitted', `Job ${id} was submitted to cluster ${rollout.hash}${from}`);
   // In BlueGreen the old job stays the application's until it is torn down.
   const isSecond = isBlueGreen(scene) && !isFirstDeploy(scene);
-  const jobStatus = isSecond ? {} : { jobStatus: { ...status.jobStatus, jobID: id } };
+  const jobStatus = isSecond ? {} : { jobStatus: newJobStatus(scene, id, status.savepointPath) };
   return note({ ...scene, status: forgetErrors(status) }, { rollout, ...jobStatus }, [event]);
+}
+
+/** Of a job that has just begun: what is submitted again in a rollback, and nothing that was seen of the job before it. */
+export function newJobStatus({ status, now }: Scene, jobID: string, restorePath: string | undefined): JobStatus {
+  const { jarName, entryClass, programArgs, parallelism, allowNonRestoredState } = status.jobStatus ?? {};
+  return {
+    jobID,
+    ...(jarName !== undefined && { jarName }),
+    ...(entryClass !== undefined && { entryClass }),
+    ...(programArgs !== undefined && { programArgs }),
+    ...(parallelism !== undefined && { parallelism }),
+    ...(allowNonRestoredState !== undefined && { allowNonRestoredState }),
+    ...(restorePath && { restorePath, restoreTime: after(now, 0) }),
+  };
 }
 
 /** Whether a job that was just begun has come up. */

@@ -76,13 +76,14 @@ export function adopt(scene: Scene): Transition | Failure {
   if (cluster?.jobManager === undefined || cluster.taskManager === undefined)
     return {
       reason: 'ClusterMissing',
-      message: `the Deployments of the deployed cluster ${deployHash} are not there; ${ADVICE}`,
+      message: `the Deployments of the deployed cluster ${deployHash} are not there; ${REDEPLOY}`,
     };
   if (isAtRest(status.phase)) return adoptAtRest(scene, desired, cluster, say === 'adopt');
   return adoptMidway(scene, desired);
 }
 
-const ADVICE = `annotate the application with ${TAKE_OVER}=redeploy to deploy its spec, or with ${TAKE_OVER}=adopt to take what runs for it`;
+const REDEPLOY = `annotate the application with ${TAKE_OVER}=redeploy to deploy its spec`;
+const ADVICE = `${REDEPLOY}, or with ${TAKE_OVER}=adopt to take what runs for it`;
 
 function isAtRest(phase: string | undefined): boolean {
   return phase === 'Running' || phase === 'DeployFailed' || phase === undefined || phase === '';
@@ -158,7 +159,7 @@ function adoptMidway(scene: Scene, wanted: WantedRevision): Transition | Failure
   if (!RESUMABLE.includes(phase) || target === undefined || isBlueGreen(scene))
     return {
       reason: 'DeployInProgress',
-      message: `another operator left a deploy in phase ${phase} that cannot be gone on with; ${ADVICE}`,
+      message: `another operator left a deploy in phase ${phase} that cannot be gone on with; ${REDEPLOY}`,
     };
   if (!observation.revisions.has(wanted.name)) return storeFirst(scene, wanted);
   const rollout = {

@@ -110,6 +110,8 @@ const MAIN: Limits = { timeoutMilliseconds: 25_000, maxAttempts: 2, budgetMillis
 /** What is said of a job is final this many milliseconds after its end: the default of web.refresh-interval is 3000. */
 const SETTLED_AFTER = 10_000;
 
+const END_STATES = ['CANCELED', 'FAILED', 'FINISHED'];
+
 interface Call extends ProxyRequest {
   readonly method: JobManagerMethod;
   readonly limits: Limits;
@@ -138,11 +140,16 @@ export function createJobManager(client: KubernetesClient, { namespace, service 
     return isNotThere(answer) ? undefined : understood(method, schema, answer);
   }
 
-  /** Milliseconds; undefined while the job has not ended. */
+  /** Milliseconds; undefined while the job has not ended. Its page may still say that it runs when the list knows better. */
   async function timeSinceEnd(jobId: string): Promise<number | undefined> {
     const method = 'GetJobOverview';
-    const answer = await exchange(question(method, jobPath(jobId)));
-    return isNotThere(answer) ? Number.POSITIVE_INFINITY : understood(method, TimeSinceEnd, answer);
+    const [answer, jobs] = await Promise.all([
+      exchange(question(method, jobPath(jobId))),
+      ask('GetJobs', '/jobs', Jobs),
+    ]);
+    if (isNotThere(answer)) return Number.POSITIVE_INFINITY;
+    const hasEnded = jobs.some(({ id, state }) => id === jobId && END_STATES.includes(state));
+    return understood(method, TimeSinceEnd, answer) ?? (hasEnded ? 0 : undefined);
   }
 
   return {

@@ -182,6 +182,15 @@ describe('DeleteCluster', () => {
     expect(world.sandbox.store.list('Service').map(({ metadata }) => metadata.name)).toEqual(['orders']);
   });
 
+  it('deletes one after the other in the order given, so that what was left undone can still be found', async () => {
+    const world = await aWorldWithCluster();
+
+    await world.perform(effect);
+
+    const deletions = world.sandbox.requests.filter(({ method }) => method === 'DELETE');
+    expect(deletions.map(({ path }) => path.split('/').at(-1))).toEqual([JM, TM, SERVICE]);
+  });
+
   it('is content with what is gone already', async () => {
     const world = await aWorldWithCluster();
     world.sandbox.store.remove('Deployment', NAMESPACE, JM);

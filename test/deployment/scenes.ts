@@ -254,7 +254,9 @@ export function aJobManager({ slots = 4, jobs = {}, ...parts }: JobManagerParts 
   const { plan = { vertices: [{ id: 'source', parallelism: 4 }] }, taskManagers = [{}, {}] } = parts;
   const details = new Map(Object.entries(jobs).map(([id, view]) => [id, withId(view, id)]));
   return {
-    overview: { value: { taskManagers: taskManagers.length, slotsTotal: slots, slotsAvailable: 0, flinkVersion: '2.3.0' } },
+    overview: {
+      value: { taskManagers: taskManagers.length, slotsTotal: slots, slotsAvailable: 0, flinkVersion: '2.3.0' },
+    },
     taskManagers: { value: taskManagers.map((taskManager) => aTaskManager(taskManager)) },
     jobs: { value: [...details].flatMap(([id, { job }]) => listed(id, job)) },
     plan: { value: plan },

@@ -272,8 +272,22 @@ describe.each(VERSIONS)('a JobManager of Flink %s', (version) => {
       const checkpoints = await jobManager.checkpoints(jobId);
 
       expect(checkpoints?.latestCompleted?.path).toMatch(new RegExp(`/${jobId}/chk-\\d+$`));
-      expect(asked.map(({ url }) => url)).toEqual([`${PROXY}/jobs/${jobId}/checkpoints`, `${PROXY}/jobs/${jobId}`]);
+      const [first, ...others] = asked.map(({ url }) => url);
+      expect(first).toBe(`${PROXY}/jobs/${jobId}/checkpoints`);
+      expect(others.toSorted()).toEqual([`${PROXY}/jobs`, `${PROXY}/jobs/${jobId}`]);
     });
+
+    it.each(['CANCELED', 'FAILED', 'FINISHED'])(
+      'none of a job that is %s by the list of jobs, though it runs by its own page, which is older',
+      async (state) => {
+        const page = recorded(version, 'job').response;
+        const { jobManager, jobId } = await replayWithJob('checkpoints-replaced', page, { state });
+
+        const error = await failureOf(jobManager.checkpoints(jobId));
+
+        expect(error).toMatchObject({ method: 'GetCheckpointCounts', code: 'OutOfDate', isRetryable: true });
+      },
+    );
 
     it.each(['checkpoints-delete-cancel', 'checkpoints-none-fail'])(
       'none that was deleted with its job: %s',
@@ -297,7 +311,7 @@ describe.each(VERSIONS)('a JobManager of Flink %s', (version) => {
 
     it('none that was deleted with a job which is forgotten meanwhile', async () => {
       const { status, response } = recorded(version, 'job-notfound');
-      const { jobManager, jobId } = await replayWithJob('checkpoints-delete-cancel', response, status);
+      const { jobManager, jobId } = await replayWithJob('checkpoints-delete-cancel', response, { status });
 
       expect((await jobManager.checkpoints(jobId))?.latestCompleted).toBeUndefined();
     });
@@ -307,12 +321,14 @@ describe.each(VERSIONS)('a JobManager of Flink %s', (version) => {
       return { ...job, now: job['end-time'] + sinceEnd };
     }
 
-    async function replayWithJob(name: string, job: unknown, status = 200) {
+    async function replayWithJob(name: string, job: unknown, { status = 200, state = 'RUNNING' } = {}) {
       const { request, response: page } = recorded(version, name);
       const [, jobId = ''] = /^\/jobs\/([0-9a-f]{32})/.exec(request.path) ?? [];
-      const bench = await behindProxy((response, url) =>
-        url.endsWith('/checkpoints') ? answering(200, page)(response) : answering(status, job)(response),
-      );
+      const bench = await behindProxy((response, url) => {
+        if (url.endsWith('/checkpoints')) return answering(200, page)(response);
+        if (url.endsWith('/jobs')) return answering(200, { jobs: [{ id: jobId, status: state }] })(response);
+        return answering(status, job)(response);
+      });
       return { ...bench, jobId };
     }
 

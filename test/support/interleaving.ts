@@ -1,13 +1,20 @@
-// Ticks that overlap, one request at a time: each request waits until the test lets it through, so that the order is the test's.
+// Ticks or rounds that overlap, one request at a time: each request waits until the test lets it through, so that the order is the
+// test's. A round is called a tick here.
 
 import type { SandboxRequest } from '../../infra/sandbox/exchange.ts';
+import type { Sandbox } from '../../infra/sandbox/server.ts';
 import type { TickReport } from '../../shared/controllers/scale.ts';
-import type { Shard } from './sandbox.ts';
 
 export type Fate = 'answered' | 'killed before' | 'killed after';
 
 /** What became of a tick: its report, or the error of one that came to nothing. */
-export type End = TickReport | Error;
+export type End<Report = TickReport> = Report | Error;
+
+/** Where ticks happen. Each sends its id with every request, as the header x-tick. */
+export interface World<Report> {
+  readonly sandbox: Sandbox;
+  tick(options: { readonly id: string }): Promise<Report>;
+}
 
 interface Waiting {
   readonly name: string;
@@ -16,19 +23,19 @@ interface Waiting {
   readonly done: Promise<void>;
 }
 
-/** Starts ticks on a shard and moves each of them on by single requests. */
-export class Interleaving {
-  readonly #shard: Shard;
+/** Starts ticks in a world and moves each of them on by single requests. */
+export class Interleaving<Report = TickReport> {
+  readonly #world: World<Report>;
   readonly #waiting = new Map<string, Waiting[]>();
-  readonly #ends = new Map<string, Promise<End>>();
+  readonly #ends = new Map<string, Promise<End<Report>>>();
   readonly #finished = new Set<string>();
   readonly #dead = new Set<string>();
   #somethingHappened = Promise.withResolvers<void>();
 
-  constructor(shard: Shard) {
-    this.#shard = shard;
+  constructor(world: World<Report>) {
+    this.#world = world;
     const fates = new WeakMap<SandboxRequest, { fate: Fate; settle: () => void }>();
-    shard.sandbox.hooks.before(async (request) => {
+    world.sandbox.hooks.before(async (request) => {
       const tick = request.headers['x-tick'];
       if (typeof tick !== 'string' || !this.#ends.has(tick)) return;
       this.#refuseOfTheDead(tick);
@@ -43,7 +50,7 @@ export class Interleaving {
       if (this.#dead.has(tick)) settle();
       this.#refuseOfTheDead(tick);
     });
-    shard.sandbox.hooks.after((request) => {
+    world.sandbox.hooks.after((request) => {
       const tick = request.headers['x-tick'];
       const given = fates.get(request);
       if (typeof tick !== 'string' || given === undefined) return;
@@ -55,14 +62,14 @@ export class Interleaving {
 
   /** Starts a tick; its first requests wait. */
   start(tick: string): void {
-    const end = Promise.withResolvers<End>();
+    const end = Promise.withResolvers<End<Report>>();
     this.#ends.set(tick, end.promise);
-    const finish = (value: End) => {
+    const finish = (value: End<Report>) => {
       this.#finished.add(tick);
       end.resolve(value);
       this.#tell();
     };
-    this.#shard.tick({ id: tick }).then(finish, finish);
+    this.#world.tick({ id: tick }).then(finish, finish);
   }
 
   isFinished(tick: string): boolean {
@@ -94,12 +101,12 @@ export class Interleaving {
   }
 
   /** Lets everything of a tick through, to its end. */
-  async finish(tick: string): Promise<End> {
+  async finish(tick: string): Promise<End<Report>> {
     while ((await this.step(tick)) !== undefined);
     return this.endOf(tick);
   }
 
-  endOf(tick: string): Promise<End> {
+  endOf(tick: string): Promise<End<Report>> {
     const end = this.#ends.get(tick);
     if (end === undefined) throw new Error(`tick ${tick} was never started`);
     return end;

@@ -1,17 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import { effectsOf, kindsOf, reasonsOf } from '../scenes.ts';
 import {
   aCluster,
   aJob,
   aJobManager,
   aRevision,
+  aRollout,
   aService,
   aSilentJobManager,
   atRest,
   CHECKPOINT,
   completed,
   conditionOf,
+  effectsOf,
   inSeconds,
+  kindsOf,
   NAME,
   NEW,
   NEW_REVISION,
@@ -19,6 +21,7 @@ import {
   OLD_JOB,
   OLD_REVISION,
   oldJob,
+  reasonsOf,
   SAVEPOINT,
   secondsAgo,
   TRIGGER,
@@ -195,7 +198,7 @@ describe('clean-up', () => {
     });
 
     expect([jobManager, taskManager]).not.toContain(undefined);
-    expect(effectsOf(next, 'DeleteCluster')[0]?.services).toEqual([`orders-${NEW}`, 'orders-blue']);
+    expect(effectsOf(next, 'DeleteCluster')[0]?.services).toEqual(['orders-blue', `orders-${NEW}`]);
   });
 
   it('is done before the next deploy begins: on a leftover a job may still run', () => {
@@ -229,6 +232,20 @@ describe('F3: a revision that failed once is never tried again', () => {
     expect(next.status).toMatchObject({ phase: 'Updating', failedDeploy: { attempts: 1 } });
   });
 
+  it('is tried again at once when anything else in the spec has changed, be it only an option', () => {
+    const known = atRest({
+      spec: { ...WANTS_NEW, forceRollback: true },
+      status: { phase: 'Updating', rollout: aRollout() },
+    });
+    const held = { spec: WANTS_NEW, status: { ...known.status } };
+
+    expect(known.status.failedDeploy).toMatchObject({ reason: 'ForcedRollback', revision: NEW_REVISION.name });
+    expect(atRest({ ...held, spec: { ...WANTS_NEW, allowNonRestoredState: true } }).status.phase).toBe('Updating');
+    expect(atRest({ ...held, spec: { ...WANTS_NEW, forceRollback: true } }).status.rollout).toBeUndefined();
+    // To take the order back is not to ask for the deploy again.
+    expect(atRest(held).status.phase).toBe('DeployFailed');
+  });
+
   it('deploys any other spec at once', () => {
     expect(atRest({ spec: { image: 'orders:3' }, status: failed(NEW_REVISION.name) }).status.phase).toBe('Updating');
   });
@@ -237,7 +254,8 @@ describe('F3: a revision that failed once is never tried again', () => {
     const next = atRest({ status: failed(NEW_REVISION.name) });
 
     expect(next.status.phase).toBe('Running');
-    for (const field of ['failedDeploy', 'failedDeployHash', 'rollbackHash']) expect(next.status).not.toHaveProperty(field);
+    for (const field of ['failedDeploy', 'failedDeployHash', 'rollbackHash'])
+      expect(next.status).not.toHaveProperty(field);
     expect(next.effects).toEqual([]);
   });
 });
@@ -305,13 +323,13 @@ describe('F12: a job that is lost or has failed is neither said nor brought back
   });
 
   it.each`
-    situation                                 | state         | parts
-    ${'somebody cancelled it'}                | ${'CANCELED'} | ${{}}
-    ${'it has finished'}                      | ${'FINISHED'} | ${{}}
-    ${'its JobManager is silent'}             | ${'SILENT'}   | ${{}}
-    ${'there is no checkpoint'}               | ${'FAILED'}   | ${{}}
-    ${'its checkpoints went with the job'}    | ${'FAILED'}   | ${{ checkpoints: { latestCompleted: completed(CHECKPOINT, 5) }, config: { isRetainedOnFailure: false } }}
-    ${'its checkpoint is too old'}            | ${'FAILED'}   | ${{ checkpoints: { latestCompleted: completed(CHECKPOINT, 4000) } }}
+    situation                              | state         | parts
+    ${'somebody cancelled it'}             | ${'CANCELED'} | ${{}}
+    ${'it has finished'}                   | ${'FINISHED'} | ${{}}
+    ${'its JobManager is silent'}          | ${'SILENT'}   | ${{}}
+    ${'there is no checkpoint'}            | ${'FAILED'}   | ${{}}
+    ${'its checkpoints went with the job'} | ${'FAILED'}   | ${{ checkpoints: { latestCompleted: completed(CHECKPOINT, 5) }, config: { isRetainedOnFailure: false } }}
+    ${'its checkpoint is too old'}         | ${'FAILED'}   | ${{ checkpoints: { latestCompleted: completed(CHECKPOINT, 4000) } }}
   `('does not begin it again when $situation', ({ state, parts }) => {
     const next = atRest({ spec: RESTARTS, old: oldJob({ state, ...parts }) });
 
@@ -373,7 +391,10 @@ describe('F28: a finished job counts as active', () => {
   it('is Green and at rest, and not restarted', () => {
     const jobs = { [OLD_JOB]: aJob({ state: 'FINISHED', vertices: [{ status: 'FINISHED' }] }) };
 
-    const next = atRest({ spec: { restartPolicy: 'FromLatestCheckpoint' }, old: { jobManager: aJobManager({ jobs }) } });
+    const next = atRest({
+      spec: { restartPolicy: 'FromLatestCheckpoint' },
+      old: { jobManager: aJobManager({ jobs }) },
+    });
 
     expect(next.status).toMatchObject({ phase: 'Running', jobStatus: { state: 'FINISHED', health: 'Green' } });
     expect(next.effects).toEqual([]);
@@ -388,13 +409,13 @@ describe('a phase that nobody knows', () => {
 
 describe('retries', () => {
   it.each`
-    retryCount | elapsed  | waits
-    ${1}       | ${0.1}   | ${true}
-    ${1}       | ${0.2}   | ${false}
-    ${5}       | ${3.1}   | ${true}
-    ${5}       | ${3.2}   | ${false}
-    ${20}      | ${29.9}  | ${true}
-    ${20}      | ${30}    | ${false}
+    retryCount | elapsed | waits
+    ${1}       | ${0.1}  | ${true}
+    ${1}       | ${0.2}  | ${false}
+    ${5}       | ${3.1}  | ${true}
+    ${5}       | ${3.2}  | ${false}
+    ${20}      | ${29.9} | ${true}
+    ${20}      | ${30}   | ${false}
   `('F1: wait $waits after error $retryCount when it was $elapsed s ago', ({ retryCount, elapsed, waits }) => {
     const lastSeenError = {
       appError: '503',
@@ -415,7 +436,10 @@ describe('retries', () => {
   });
 
   it('F15: a deploy begins with all its retries', () => {
-    const next = atRest({ spec: WANTS_NEW, status: { lastSeenError: { appError: 'x', maxRetries: 3 }, retryCount: 9 } });
+    const next = atRest({
+      spec: WANTS_NEW,
+      status: { lastSeenError: { appError: 'x', maxRetries: 3 }, retryCount: 9 },
+    });
 
     expect(next.status).not.toHaveProperty('retryCount');
     expect(next.status).not.toHaveProperty('lastSeenError');

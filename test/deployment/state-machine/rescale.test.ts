@@ -33,14 +33,14 @@ describe('a change of size at rest', () => {
     atRest({ ...parts, spec: { ...PLACE, taskManagerConfig: { replicas }, ...parts.spec } });
 
   it.each`
-    replicas | requirements | checkpoints | scaleMode       | kind
-    ${4}     | ${upTo(4)}   | ${10_000}   | ${'InPlace'}    | ${'InPlace'}
-    ${1}     | ${upTo(4)}   | ${10_000}   | ${'InPlace'}    | ${'InPlace'}
-    ${4}     | ${upTo(4)}   | ${undefined} | ${'InPlace'}   | ${'InPlaceWithSavepoint'}
-    ${1}     | ${upTo(4)}   | ${undefined} | ${'InPlace'}   | ${'NewCluster'}
-    ${4}     | ${undefined} | ${10_000}   | ${'InPlace'}    | ${'InPlaceWithSavepoint'}
-    ${1}     | ${undefined} | ${10_000}   | ${'InPlace'}    | ${'NewCluster'}
-    ${4}     | ${upTo(4)}   | ${10_000}   | ${'NewCluster'} | ${'NewCluster'}
+    replicas | requirements | checkpoints  | scaleMode       | kind
+    ${4}     | ${upTo(4)}   | ${10_000}    | ${'InPlace'}    | ${'InPlace'}
+    ${1}     | ${upTo(4)}   | ${10_000}    | ${'InPlace'}    | ${'InPlace'}
+    ${4}     | ${upTo(4)}   | ${undefined} | ${'InPlace'}    | ${'InPlaceWithSavepoint'}
+    ${1}     | ${upTo(4)}   | ${undefined} | ${'InPlace'}    | ${'NewCluster'}
+    ${4}     | ${undefined} | ${10_000}    | ${'InPlace'}    | ${'InPlaceWithSavepoint'}
+    ${1}     | ${undefined} | ${10_000}    | ${'InPlace'}    | ${'NewCluster'}
+    ${4}     | ${upTo(4)}   | ${10_000}    | ${'NewCluster'} | ${'NewCluster'}
   `(
     'to $replicas TaskManagers with requirements $requirements, checkpoints every $checkpoints ms and $scaleMode is $kind',
     ({ replicas, requirements, checkpoints: intervalMilliseconds, scaleMode, kind }) => {
@@ -57,7 +57,11 @@ describe('a change of size at rest', () => {
   it('stays on its cluster and passes Rescaling', () => {
     const next = resized(4, { old: oldJob({ requirements: upTo(4) }) });
 
-    expect(next.status).toMatchObject({ phase: 'Rescaling', deployHash: OLD, rollout: { hash: OLD, oldJobId: OLD_JOB } });
+    expect(next.status).toMatchObject({
+      phase: 'Rescaling',
+      deployHash: OLD,
+      rollout: { hash: OLD, oldJobId: OLD_JOB },
+    });
     expect(next.effects).toEqual([{ kind: 'CreateRevision', ...FOUR }]);
   });
 
@@ -144,7 +148,9 @@ describe('growing with the adaptive scheduler', () => {
     ${4}        | ${'RUNNING'}
     ${8}        | ${'RESTARTING'}
   `('waits while the job is $state with $parallelism', ({ parallelism, state }) => {
-    const next = growing({ old: { cluster: aCluster(OLD, { taskManagers: 4 }), ...jobWith(8, parallelism, 8, state) } });
+    const next = growing({
+      old: { cluster: aCluster(OLD, { taskManagers: 4 }), ...jobWith(8, parallelism, 8, state) },
+    });
 
     expect(next).toMatchObject({ status: { phase: 'Rescaling' }, effects: [] });
   });
@@ -174,10 +180,10 @@ describe('growing with the adaptive scheduler', () => {
   });
 
   it.each`
-    what                        | parts                                            | reason
-    ${'its time is over'}       | ${{ rollout: { deadline: inSeconds(0) } }}       | ${'RescaleTimedOut'}
-    ${'forceRollback is set'}   | ${{ spec: { ...PLACE, forceRollback: true } }}   | ${'ForcedRollback'}
-    ${'its job ends meanwhile'} | ${{ old: oldJob({ state: 'FAILED' }) }}          | ${'JobEnded'}
+    what                        | parts                                          | reason
+    ${'its time is over'}       | ${{ rollout: { deadline: inSeconds(0) } }}     | ${'RescaleTimedOut'}
+    ${'forceRollback is set'}   | ${{ spec: { ...PLACE, forceRollback: true } }} | ${'ForcedRollback'}
+    ${'its job ends meanwhile'} | ${{ old: oldJob({ state: 'FAILED' }) }}        | ${'JobEnded'}
   `('is taken back when $what', ({ parts, reason }) => {
     const next = growing(parts);
 
@@ -287,7 +293,11 @@ describe('F7: a second rescale in place loses the JobManager’s service', () =>
 
 describe('F18: a rescale doubles the cluster, even to make it smaller', () => {
   it.each([growing, shrinking])('creates no cluster at any moment of %o', (rescaling) => {
-    const moments = [{}, { old: jobWith(4, 4) }, { old: { cluster: aCluster(OLD, { taskManagers: 4 }), ...jobWith(4, 4) } }];
+    const moments = [
+      {},
+      { old: jobWith(4, 4) },
+      { old: { cluster: aCluster(OLD, { taskManagers: 4 }), ...jobWith(4, 4) } },
+    ];
 
     for (const moment of moments) expect(kindsOf(rescaling(moment))).not.toContain('CreateCluster');
   });

@@ -117,16 +117,20 @@ describe('RollingBackJob', () => {
   });
 
   it('is over at once when the old job was never stopped', () => {
-    const next = rollingBack({ status: { savepointPath: '' }, old: oldJob({}), rollout: { jobId: undefined } as object });
+    const next = rollingBack({
+      status: { savepointPath: '' },
+      old: oldJob({}),
+      rollout: { jobId: undefined } as object,
+    });
 
     expect(next.status).toMatchObject({ phase: 'DeployFailed', jobStatus: { jobID: OLD_JOB } });
     expect(next.effects).toEqual([]);
   });
 
   it.each`
-    savepoint                                         | spoken
-    ${{ state: 'InProgress' }}                        | ${'being taken'}
-    ${{ state: 'Completed', location: SAVEPOINT }}    | ${'complete, and the job about to go'}
+    savepoint                                      | spoken
+    ${{ state: 'InProgress' }}                     | ${'being taken'}
+    ${{ state: 'Completed', location: SAVEPOINT }} | ${'complete, and the job about to go'}
   `('waits while the savepoint that cancels the old job is $spoken', ({ savepoint }) => {
     const next = rollingBack({
       status: { savepointPath: '', savepointTriggerId: 'd'.repeat(32) },
@@ -171,9 +175,9 @@ describe('RollingBackJob', () => {
   });
 
   it.each`
-    parts                                                     | why
-    ${{ rollout: { deadline: secondsAgo(1) } }}               | ${'its time is over'}
-    ${{ rollout: ANNOUNCED, old: oldCluster('FAILED') }}      | ${'the old job fails'}
+    parts                                                                                      | why
+    ${{ rollout: { deadline: secondsAgo(1) } }}                                                | ${'its time is over'}
+    ${{ rollout: ANNOUNCED, old: oldCluster('FAILED') }}                                       | ${'the old job fails'}
     ${{ status: { lastSeenError: { appError: 'refused', isFailFast: true }, retryCount: 1 } }} | ${'it is refused'}
   `('gives up when $why, and says where the state is', ({ parts }) => {
     const next = rollingBack(parts);
@@ -217,7 +221,7 @@ describe('F2: a rollback needs only the slots of the recorded parallelism', () =
 });
 
 describe('F3: a revision that failed once is never tried again', () => {
-  const before = (revision: string, attempts: number) => ({
+  const failedBefore = (revision: string, attempts: number) => ({
     revision,
     hash: NEW,
     parallelism: 4,
@@ -236,34 +240,40 @@ describe('F3: a revision that failed once is never tried again', () => {
     ${3}     | ${2400}
     ${4}     | ${3600}
     ${9}     | ${3600}
-  `('is tried again $seconds s after a failure that left the job alone, with $attempts before', ({ attempts, seconds }) => {
-    const next = midway('ClusterStarting', {
-      rollout: { deadline: secondsAgo(0) },
-      next: { jobManager: aSilentJobManager() },
-      status: { failedDeploy: before(NEW_REVISION.name, attempts) },
-    });
+  `(
+    'is tried again $seconds s after a failure that left the job alone, with $attempts before',
+    ({ attempts, seconds }) => {
+      const next = midway('ClusterStarting', {
+        rollout: { deadline: secondsAgo(0) },
+        next: { jobManager: aSilentJobManager() },
+        status: { failedDeploy: failedBefore(NEW_REVISION.name, attempts) },
+      });
 
-    expect(next.status.failedDeploy).toMatchObject({ attempts: attempts + 1, retryTime: inSeconds(seconds) });
-  });
+      expect(next.status.failedDeploy).toMatchObject({ attempts: attempts + 1, retryTime: inSeconds(seconds) });
+    },
+  );
 
   it.each`
     attempts | seconds
     ${0}     | ${1800}
     ${1}     | ${3600}
     ${5}     | ${21600}
-  `('is tried again $seconds s after a size that had to be rolled back, with $attempts before', ({ attempts, seconds }) => {
-    const larger = aRevision({ image: 'orders:1', taskManagerConfig: { replicas: 4 } });
+  `(
+    'is tried again $seconds s after a size that had to be rolled back, with $attempts before',
+    ({ attempts, seconds }) => {
+      const larger = aRevision({ image: 'orders:1', taskManagerConfig: { replicas: 4 } });
 
-    const next = rollingBack({
-      spec: { image: 'orders:1', taskManagerConfig: { replicas: 4 } },
-      seen: { revisions: [OLD_REVISION, larger] },
-      rollout: { ...ANNOUNCED, revision: larger.name },
-      old: oldCluster('RUNNING'),
-      status: { failedDeploy: before(larger.name, attempts) },
-    });
+      const next = rollingBack({
+        spec: { image: 'orders:1', taskManagerConfig: { replicas: 4 } },
+        seen: { revisions: [OLD_REVISION, larger] },
+        rollout: { ...ANNOUNCED, revision: larger.name },
+        old: oldCluster('RUNNING'),
+        status: { failedDeploy: failedBefore(larger.name, attempts) },
+      });
 
-    expect(next.status.failedDeploy).toMatchObject({ attempts: attempts + 1, retryTime: inSeconds(seconds) });
-  });
+      expect(next.status.failedDeploy).toMatchObject({ attempts: attempts + 1, retryTime: inSeconds(seconds) });
+    },
+  );
 
   it('is not risked again by itself when the job had to be brought back', () => {
     const next = rollingBack({ rollout: ANNOUNCED, old: oldCluster('RUNNING') });
@@ -275,7 +285,7 @@ describe('F3: a revision that failed once is never tried again', () => {
     const next = rollingBack({
       rollout: ANNOUNCED,
       old: oldCluster('RUNNING'),
-      status: { failedDeploy: before('orders-0000000000', 5) },
+      status: { failedDeploy: failedBefore('orders-0000000000', 5) },
     });
 
     expect(next.status.failedDeploy?.attempts).toBe(1);
@@ -323,7 +333,10 @@ describe('F6: two jobs run at once', () => {
 
     const next = rollingBack({ rollout: { jobId: undefined } as object, next: { jobManager: aJobManager({ jobs }) } });
 
-    expect(effectsOf(next, 'ScaleDeployment').map(({ name }) => name)).toEqual([`orders-${NEW}-jm`, `orders-${NEW}-tm`]);
+    expect(effectsOf(next, 'ScaleDeployment').map(({ name }) => name)).toEqual([
+      `orders-${NEW}-jm`,
+      `orders-${NEW}-tm`,
+    ]);
   });
 });
 

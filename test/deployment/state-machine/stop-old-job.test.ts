@@ -28,10 +28,10 @@ const KEPT = { latestCompleted: completed(CHECKPOINT, 30) };
 
 describe('Savepointing', () => {
   it.each`
-    spec                                                         | path
-    ${{}}                                                        | ${''}
-    ${{ savepointPath: 's3://a' }}                               | ${'s3://a'}
-    ${{ savepointInfo: { savepointLocation: 's3://b' } }}        | ${'s3://b'}
+    spec                                                                           | path
+    ${{}}                                                                          | ${''}
+    ${{ savepointPath: 's3://a' }}                                                 | ${'s3://a'}
+    ${{ savepointInfo: { savepointLocation: 's3://b' } }}                          | ${'s3://b'}
     ${{ savepointPath: 's3://a', savepointInfo: { savepointLocation: 's3://b' } }} | ${'s3://a'}
   `('has nothing to save in a first deploy, which restores from "$path"', ({ spec, path }) => {
     const next = firstDeploy('Savepointing', { spec });
@@ -87,7 +87,10 @@ describe('Savepointing', () => {
   });
 
   it('looks for a checkpoint when the savepoint fails, and never asks for the failed one again', () => {
-    const next = midway('Savepointing', { status: SAVED, old: oldJob({ savepoint: { state: 'Failed', cause: 'full' } }) });
+    const next = midway('Savepointing', {
+      status: SAVED,
+      old: oldJob({ savepoint: { state: 'Failed', cause: 'full' } }),
+    });
 
     expect(next.status.phase).toBe('Recovering');
     expect(reasonsOf(next)).toEqual(['SavepointFailed']);
@@ -100,12 +103,13 @@ describe('Savepointing', () => {
     ${'CheckSavepointStatus'}   | ${3}
   `('looks for a checkpoint when $call has failed more than $maxRetries times', ({ call: method, maxRetries }) => {
     const lastSeenError = { appError: '503', method, isRetryable: true, maxRetries };
-    const after = (retryCount: number) => midway('Savepointing', { status: { lastSeenError, retryCount } }).status;
+    const statusAfter = (retryCount: number) =>
+      midway('Savepointing', { status: { lastSeenError, retryCount } }).status;
 
-    expect(after(maxRetries).phase).toBe('Savepointing');
-    expect(after(maxRetries + 1)).toMatchObject({ phase: 'Recovering' });
-    expect(after(maxRetries + 1).retryCount).toBeUndefined();
-    expect(after(maxRetries + 1).lastSeenError).toBeUndefined();
+    expect(statusAfter(maxRetries).phase).toBe('Savepointing');
+    expect(statusAfter(maxRetries + 1)).toMatchObject({ phase: 'Recovering' });
+    expect(statusAfter(maxRetries + 1).retryCount).toBeUndefined();
+    expect(statusAfter(maxRetries + 1).lastSeenError).toBeUndefined();
   });
 
   it('leaves the job alone when no savepoint can ever be taken of it: no directory is configured', () => {
@@ -113,7 +117,10 @@ describe('Savepointing', () => {
 
     const next = midway('Savepointing', { status: { ...SAVED, lastSeenError, retryCount: 1 } });
 
-    expect(next.status).toMatchObject({ phase: 'RollingBackJob', rollout: { failure: { reason: 'SavepointRefused' } } });
+    expect(next.status).toMatchObject({
+      phase: 'RollingBackJob',
+      rollout: { failure: { reason: 'SavepointRefused' } },
+    });
     expect(next.status.rollout?.failure?.message).toContain('savepoint-dir is not set');
     expect(next.effects).toEqual([]);
   });
@@ -190,10 +197,10 @@ describe('Recovering', () => {
   });
 
   it.each`
-    problem                       | parts
-    ${'no checkpoint (I3, I4)'}   | ${{}}
+    problem                              | parts
+    ${'no checkpoint (I3, I4)'}          | ${{}}
     ${'checkpoints it would take along'} | ${{ checkpoints: KEPT, config: { isRetainedOnCancellation: false } }}
-    ${'too old a checkpoint'}     | ${{ checkpoints: { latestCompleted: completed(CHECKPOINT, 3601) } }}
+    ${'too old a checkpoint'}            | ${{ checkpoints: { latestCompleted: completed(CHECKPOINT, 3601) } }}
   `('leaves a job running that has $problem', ({ parts }) => {
     const next = midway('Recovering', { old: oldJob(parts) });
 
@@ -446,4 +453,15 @@ describe('F28: a job that has finished counts as active, and is cancelled', () =
     expect(next.status).toMatchObject({ phase: 'SubmittingJob', savepointPath: '' });
     expect(next.effects).toEqual([]);
   });
+});
+
+describe('F22: fields of others are overwritten', () => {
+  it.each(['Savepointing', 'Cancelling', 'Recovering', 'SubmittingJob', 'RollingBackJob'])(
+    'keeps them in %s',
+    (phase) => {
+      const kept = { scaleBasis: { parallelism: 4, taskSlots: 2 }, foreign: { kept: true } } as object;
+
+      expect(midway(phase, { status: kept }).status).toMatchObject(kept);
+    },
+  );
 });

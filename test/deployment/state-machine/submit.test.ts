@@ -4,6 +4,7 @@ import {
   aJob,
   aJobManager,
   aRevision,
+  aRollout,
   aService,
   aSilentJobManager,
   aStoppedCluster,
@@ -49,9 +50,7 @@ describe('SubmittingJob', () => {
   it('points the generic service at the new cluster before anything else', () => {
     const next = submitting({ seen: { services: [aService(NAME, 'jm0a0a0a')] } });
 
-    expect(next.effects).toEqual([
-      { kind: 'PointService', name: NAME, resourceVersion: '1', podSelector: 'jm1b1b1b' },
-    ]);
+    expect(next.effects).toEqual([{ kind: 'PointService', name: NAME, resourceVersion: '1', podSelector: 'jm1b1b1b' }]);
     expect(next.status.rollout?.jobId).toBeUndefined();
   });
 
@@ -272,7 +271,10 @@ describe('F6: two jobs run at once', () => {
     });
 
     expect(kindsOf(next)).toEqual(['ScaleDeployment', 'ScaleDeployment']);
-    expect(effectsOf(next, 'ScaleDeployment').map(({ name }) => name)).toEqual([`orders-${OLD}-jm`, `orders-${OLD}-tm`]);
+    expect(effectsOf(next, 'ScaleDeployment').map(({ name }) => name)).toEqual([
+      `orders-${OLD}-jm`,
+      `orders-${OLD}-tm`,
+    ]);
   });
 
   it('submits when no pod of the silent cluster is left', () => {
@@ -286,14 +288,10 @@ describe('F6: two jobs run at once', () => {
   });
 
   it('ends the old job that Lyft’s operator left running and forgot', () => {
-    const { oldJobId, ...forgotten } = { ...ANNOUNCED, oldJobId: undefined };
+    const { oldJobId: _, ...rollout } = aRollout({ jobId: NEW_JOB });
 
-    const next = midway('SubmittingJob', {
-      status: { rollout: { kind: 'NewCluster', revision: NEW_REVISION.name, hash: NEW, startTime: secondsAgo(9), deadline: inSeconds(9), ...forgotten } },
-      next: newJob({ state: 'LOST' }),
-    });
+    const next = midway('SubmittingJob', { status: { rollout }, next: newJob({ state: 'LOST' }) });
 
-    expect(oldJobId).toBeUndefined();
     expect(next.effects).toEqual([{ kind: 'CancelJob', hash: OLD, jobId: OLD_JOB }]);
   });
 });
@@ -355,7 +353,10 @@ describe('F17: a healthy job is failed because it is looked at late', () => {
 
 describe('F28: a batch job that finishes before it is looked at never leaves SubmittingJob', () => {
   it('is deployed, and it is said once that it has finished', () => {
-    const next = submitting({ rollout: SUBMITTED, next: newJob({ state: 'FINISHED', vertices: [{ status: 'FINISHED' }] }) });
+    const next = submitting({
+      rollout: SUBMITTED,
+      next: newJob({ state: 'FINISHED', vertices: [{ status: 'FINISHED' }] }),
+    });
 
     expect(next.status).toMatchObject({ phase: 'Running', deployHash: NEW, jobStatus: { state: 'FINISHED' } });
     expect(reasonsOf(next)).toEqual(['JobFinished']);
@@ -370,7 +371,9 @@ describe('F28: a batch job that finishes before it is looked at never leaves Sub
   it('does not adopt a finished job of an earlier attempt', () => {
     const earlier = 'f'.repeat(32);
 
-    const next = submitting({ next: { jobManager: aJobManager({ jobs: { [earlier]: aJob({ state: 'FINISHED' }) } }) } });
+    const next = submitting({
+      next: { jobManager: aJobManager({ jobs: { [earlier]: aJob({ state: 'FINISHED' }) } }) },
+    });
 
     expect(next.status.rollout?.jobId).not.toBe(earlier);
   });
@@ -440,7 +443,10 @@ describe('BlueGreen', () => {
 
 describe('a restart', () => {
   const restarting = (parts: SceneParts) =>
-    midway('SubmittingJob', { ...parts, rollout: { kind: 'Restart', hash: OLD, revision: OLD_REVISION.name, ...parts.rollout } });
+    midway('SubmittingJob', {
+      ...parts,
+      rollout: { kind: 'Restart', hash: OLD, revision: OLD_REVISION.name, ...parts.rollout },
+    });
 
   it('is not made when the JobManager knows its job again', () => {
     const next = restarting({ status: { savepointPath: CHECKPOINT } });
@@ -451,7 +457,9 @@ describe('a restart', () => {
   });
 
   it('goes on from the checkpoint under another id', () => {
-    const old = { jobManager: aJobManager({ jobs: { [OLD_JOB]: aJob({ state: 'LOST' }), [NEW_JOB]: aJob({ state: 'LOST' }) } }) };
+    const old = {
+      jobManager: aJobManager({ jobs: { [OLD_JOB]: aJob({ state: 'LOST' }), [NEW_JOB]: aJob({ state: 'LOST' }) } }),
+    };
 
     const next = restarting({ status: { savepointPath: CHECKPOINT }, rollout: ANNOUNCED, old });
 
@@ -462,7 +470,9 @@ describe('a restart', () => {
   });
 
   it('that fails leaves the cluster as it is, and is tried again later', () => {
-    const old = { jobManager: aJobManager({ jobs: { [OLD_JOB]: aJob({ state: 'LOST' }), [NEW_JOB]: aJob({ state: 'FAILED' }) } }) };
+    const old = {
+      jobManager: aJobManager({ jobs: { [OLD_JOB]: aJob({ state: 'LOST' }), [NEW_JOB]: aJob({ state: 'FAILED' }) } }),
+    };
 
     const next = restarting({ rollout: SUBMITTED, old });
 

@@ -1,0 +1,165 @@
+// What a step of reconcile sees of one application: the objects of its clusters, and what their JobManagers say.
+
+import type { Cluster as ControlledCluster } from '../control-plane.ts';
+import { askFor, type JobQuestions, needsRevisions, needsTroubles, type Questions } from '../deployment/questions.ts';
+import { createScene, type Scene } from '../deployment/scene.ts';
+import { clusterServiceName } from '../deployment/templates.ts';
+import type {
+  Application,
+  Cluster,
+  JobManagerView,
+  JobSummary,
+  JobView,
+  Observation,
+  Reading,
+  Revision,
+  ServiceView,
+} from '../deployment/types.ts';
+import { createJobManager, type JobManager } from '../flink/job-manager.ts';
+import type { KubernetesClient } from '../kubernetes/client.ts';
+import { listRevisions } from '../kubernetes/controller-revisions.ts';
+import { type ApplicationDeployment, listDeploymentsOf } from '../kubernetes/deployments.ts';
+import { type ApplicationService, listServicesOf } from '../kubernetes/services.ts';
+import { listTroubles } from '../kubernetes/troubled-pods.ts';
+import { attempt, mapReading } from './reading.ts';
+
+/** The objects of one application's clusters. */
+export interface Parts {
+  readonly deployments: readonly ApplicationDeployment[];
+  readonly services: readonly ApplicationService[];
+}
+
+/** Reads the objects of one application. */
+export async function readParts(client: KubernetesClient, application: Application): Promise<Parts> {
+  const [deployments, services] = await Promise.all([
+    listDeploymentsOf(client, application),
+    listServicesOf(client, application),
+  ]);
+  return { deployments, services };
+}
+
+/**
+ * Sees one application as it is now.
+ *
+ * @param now epoch milliseconds
+ * @throws KubernetesError when its objects cannot be read: nothing is decided on half a picture
+ */
+export async function observeDeployment(
+  { client }: ControlledCluster,
+  application: Application,
+  parts: Parts,
+  now: number,
+): Promise<Observation> {
+  const objects = { clusters: findClusters(application, parts), services: findServices(application, parts) };
+  const glance = { ...objects, revisions: new Map(), jobManagers: new Map(), troubles: [] };
+  const scene = createScene({ application, observation: glance, now });
+  const [revisions, troubles] = await Promise.all([
+    needsRevisions(scene) ? readRevisions(client, application) : new Map<string, Revision>(),
+    needsTroubles(scene) ? readTroubles(client, scene) : [],
+  ]);
+  const observation = { ...glance, revisions, troubles };
+  const questions = askFor(createScene({ application, observation, now }));
+  const views = await Promise.all(questions.map((asked) => askJobManager(client, application, asked)));
+  return { ...observation, jobManagers: new Map(views) };
+}
+
+/** An object that bears the application's labels without being its own is none of its clusters. */
+function isOwn({ uid }: Application) {
+  return ({ ownerUid }: { readonly ownerUid?: string }) => ownerUid === uid;
+}
+
+function findClusters(application: Application, { deployments, services }: Parts): ReadonlyMap<string, Cluster> {
+  const clusters = new Map<string, Cluster>();
+  const add = (hash: string, part: Partial<Cluster>) => {
+    const cluster = clusters.get(hash) ?? { hash };
+    clusters.set(hash, { ...cluster, ...part });
+  };
+  for (const { hash, type, view } of deployments.filter(isOwn(application)))
+    add(hash, type === 'jobmanager' ? { jobManager: view } : { taskManager: view });
+  for (const { hash, view } of services.filter(isOwn(application)))
+    if (hash !== undefined) add(hash, { service: view });
+  return clusters;
+}
+
+function findServices(application: Application, { services }: Parts): ReadonlyMap<string, ServiceView> {
+  const generic = services.filter(isOwn(application)).filter(({ hash }) => hash === undefined);
+  return new Map(generic.map(({ view }) => [view.name, view]));
+}
+
+async function readRevisions(client: KubernetesClient, application: Application): Promise<Map<string, Revision>> {
+  const stored = await listRevisions(client, application);
+  const ordered = stored.toSorted((a, b) => a.number - b.number);
+  return new Map(ordered.flatMap(({ name, revision }) => ('value' in revision ? [[name, revision.value]] : [])));
+}
+
+/** Pods that cannot be listed hinder nobody from going on: they would only have explained. */
+async function readTroubles(
+  client: KubernetesClient,
+  { application, status, observation }: Scene,
+): Promise<readonly string[]> {
+  const { jobManager, taskManager } = observation.clusters.get(status.rollout?.hash ?? '') ?? {};
+  const podSelectors = [jobManager, taskManager].flatMap((deployment) => deployment?.podSelector ?? []);
+  const troubles = await attempt(listTroubles(client, application, podSelectors));
+  return 'value' in troubles ? troubles.value : [troubles.unreadable];
+}
+
+/** The JobManager of one of an application's clusters. */
+export function jobManagerOf(client: KubernetesClient, { namespace, name }: Application, hash: string): JobManager {
+  return createJobManager(client, { namespace, service: clusterServiceName(name, hash) });
+}
+
+async function askJobManager(
+  client: KubernetesClient,
+  application: Application,
+  { hash, cluster, of, plan }: Questions,
+): Promise<readonly [string, JobManagerView]> {
+  const jobManager = jobManagerOf(client, application, hash);
+  // Before anything else of a job its state: what is read of its checkpoints then is no older than its end.
+  const [jobs, overview, taskManagers, planned] = await Promise.all([
+    attempt(jobManager.jobs()),
+    cluster ? attempt(jobManager.overview()) : undefined,
+    cluster ? attempt(jobManager.taskManagers()) : undefined,
+    plan && attempt(jobManager.plan(plan)),
+  ]);
+  const jobViews = await Promise.all(of.map((questions) => askOfJob(jobManager, questions)));
+  const details = of.map(
+    ({ jobId }, index) => [jobId, withListedState(jobViews[index] as JobView, jobId, jobs)] as const,
+  );
+  return [
+    hash,
+    {
+      jobs,
+      details: new Map(details),
+      ...(overview && { overview }),
+      ...(taskManagers && { taskManagers }),
+      ...(planned && { plan: planned }),
+    },
+  ];
+}
+
+async function askOfJob(jobManager: JobManager, questions: JobQuestions): Promise<JobView> {
+  const { jobId, savepointTriggerId } = questions;
+  const [job, checkpoints, checkpointConfig, resourceRequirements, failureCause, savepoint] = await Promise.all([
+    attempt(jobManager.job(jobId)),
+    questions.checkpoints ? attempt(jobManager.checkpoints(jobId)) : undefined,
+    questions.checkpointConfig ? attempt(jobManager.checkpointConfig(jobId)) : undefined,
+    questions.resourceRequirements ? attempt(jobManager.resourceRequirements(jobId)) : undefined,
+    questions.failureCause ? attempt(jobManager.failureCause(jobId)) : undefined,
+    savepointTriggerId === undefined ? undefined : attempt(jobManager.savepoint(jobId, savepointTriggerId)),
+  ]);
+  return {
+    job,
+    ...(checkpoints && { checkpoints }),
+    ...(checkpointConfig && { checkpointConfig }),
+    ...(resourceRequirements && { resourceRequirements }),
+    ...(failureCause && { failureCause }),
+    ...(savepoint && { savepoint }),
+  };
+}
+
+/** A job's own page may be as old as web.refresh-interval (3 s by default); the list of jobs is always new. */
+function withListedState(view: JobView, jobId: string, jobs: Reading<readonly JobSummary[]>): JobView {
+  const listed = 'value' in jobs ? jobs.value.find(({ id }) => id === jobId) : undefined;
+  if (listed === undefined) return view;
+  return { ...view, job: mapReading(view.job, (job) => job && { ...job, state: listed.state }) };
+}

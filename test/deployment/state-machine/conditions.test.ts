@@ -1,0 +1,181 @@
+import { describe, expect, it } from 'vitest';
+import {
+  aSilentJobManager,
+  atRest,
+  CHECKPOINT,
+  completed,
+  conditionOf,
+  firstDeploy,
+  inSeconds,
+  midway,
+  NEW,
+  NEW_JOB,
+  NEW_REVISION,
+  newJob,
+  OLD,
+  OLD_REVISION,
+  oldJob,
+  secondsAgo,
+} from '../scenes.ts';
+
+const failedDeploy = {
+  revision: NEW_REVISION.name,
+  hash: NEW,
+  parallelism: 4,
+  taskManagers: 2,
+  reason: 'JobNotRunnable',
+  message: 'no such jar',
+  time: secondsAgo(9),
+  attempts: 1,
+};
+
+describe('SpecValid', () => {
+  it('is True, or names every fault', () => {
+    expect(conditionOf(atRest(), 'SpecValid')).toMatchObject({ status: 'True', reason: 'Valid' });
+    expect(conditionOf(atRest({ spec: { parallelism: 0, jarName: '' } }), 'SpecValid')).toMatchObject({
+      status: 'False',
+      reason: 'InvalidSpec',
+      message: expect.stringMatching(/jarName.*parallelism/),
+    });
+  });
+});
+
+describe('Deployed', () => {
+  it('is True while the spec is what runs', () => {
+    expect(conditionOf(atRest(), 'Deployed')).toMatchObject({
+      status: 'True',
+      message: `${OLD_REVISION.name} is deployed on cluster ${OLD}`,
+    });
+  });
+
+  it.each(['ClusterStarting', 'Savepointing', 'SubmittingJob'])('is Unknown in %s, and names the phase', (phase) => {
+    const next = midway(phase, { next: { jobManager: aSilentJobManager() }, old: { jobManager: aSilentJobManager() } });
+
+    expect(conditionOf(next, 'Deployed')).toMatchObject({ status: 'Unknown', reason: phase });
+  });
+
+  it('tells what hinders a deploy', () => {
+    const next = midway('ClusterStarting', {
+      next: { jobManager: aSilentJobManager() },
+      status: { lastSeenError: { appError: '503 from somewhere', isRetryable: true, maxRetries: 20 } },
+      seen: { troubles: ['orders-1b1b1b1b-tm-x: ImagePullBackOff'] },
+    });
+
+    expect(conditionOf(next, 'Deployed')?.message).toMatch(/ImagePullBackOff; 503 from somewhere/);
+  });
+
+  it('is False with the cause while it is rolled back', () => {
+    const next = midway('RollingBackJob', {
+      rollout: { failure: { reason: 'JobMonitoringFailed', message: 'boom' } },
+      old: { jobManager: aSilentJobManager() },
+    });
+
+    expect(conditionOf(next, 'Deployed')).toMatchObject({ status: 'False', reason: 'RollingBack', message: 'boom' });
+  });
+
+  it.each`
+    retryTime         | told
+    ${inSeconds(240)} | ${`at ${inSeconds(240)}`}
+    ${undefined}      | ${'when the spec changes'}
+  `('says when a failed revision is tried again: $told', ({ retryTime, told }) => {
+    const next = atRest({
+      spec: { image: 'orders:2' },
+      status: { phase: 'DeployFailed', failedDeploy: { ...failedDeploy, ...(retryTime && { retryTime }) } },
+    });
+
+    expect(conditionOf(next, 'Deployed')).toMatchObject({ status: 'False', reason: 'JobNotRunnable' });
+    expect(conditionOf(next, 'Deployed')?.message).toContain('no such jar');
+    expect(conditionOf(next, 'Deployed')?.message).toContain(told);
+  });
+
+  it('says that nothing has been deployed yet', () => {
+    const next = firstDeploy('', {
+      spec: { image: '' },
+      status: { phase: '', rollout: undefined } as object,
+    });
+
+    expect(conditionOf(next, 'Deployed')).toMatchObject({ status: 'False', reason: 'NotDeployed' });
+  });
+});
+
+describe('JobRunning', () => {
+  it.each`
+    state           | status       | reason
+    ${'RUNNING'}    | ${'True'}    | ${'JobRunning'}
+    ${'RESTARTING'} | ${'False'}   | ${'JobNotRunning'}
+    ${'CANCELLING'} | ${'False'}   | ${'JobCancelling'}
+    ${'FINISHED'}   | ${'False'}   | ${'JobFinished'}
+    ${'FAILED'}     | ${'False'}   | ${'JobFailed'}
+    ${'LOST'}       | ${'False'}   | ${'JobLost'}
+    ${'SILENT'}     | ${'Unknown'} | ${'JobManagerUnreachable'}
+  `('is $status when the job is $state', ({ state, status, reason }) => {
+    expect(conditionOf(atRest({ old: oldJob({ state }) }), 'JobRunning')).toMatchObject({ status, reason });
+  });
+
+  it('tells why the job has failed, and what can be done', () => {
+    const next = atRest({ old: oldJob({ state: 'FAILED', cause: 'OutOfMemoryError' }) });
+
+    expect(conditionOf(next, 'JobRunning')?.message).toMatch(/OutOfMemoryError.*restartPolicy is Never/);
+  });
+
+  it('says who cancelled it', () => {
+    const message = (phase: string, step: () => ReturnType<typeof atRest>) => [
+      phase,
+      conditionOf(step(), 'JobRunning')?.message,
+    ];
+
+    expect(message('Running', () => atRest({ old: oldJob({ state: 'CANCELED' }) }))[1]).toContain('not by Headrace');
+    expect(
+      message('Savepointing', () => midway('Cancelling', { old: oldJob({ state: 'CANCELED' }) }))[1],
+    ).not.toContain('not by Headrace');
+  });
+
+  it('speaks of the new job once that is submitted', () => {
+    const next = midway('SubmittingJob', {
+      rollout: { jobId: NEW_JOB },
+      old: oldJob({ state: 'CANCELED' }),
+      next: newJob({ state: 'CREATED' }),
+    });
+
+    expect(conditionOf(next, 'JobRunning')?.message).toContain(NEW_JOB);
+  });
+
+  it('is False before there is any', () => {
+    expect(conditionOf(firstDeploy('ClusterStarting'), 'JobRunning')).toMatchObject({
+      status: 'False',
+      reason: 'NoJob',
+    });
+  });
+
+  it('tells from where a lost job begins again', () => {
+    const next = atRest({
+      spec: { restartPolicy: 'FromLatestCheckpoint' },
+      old: oldJob({ state: 'FAILED', checkpoints: { latestCompleted: completed(CHECKPOINT, 9) } }),
+    });
+
+    expect(conditionOf(next, 'JobRunning')?.message).toContain(CHECKPOINT);
+  });
+});
+
+describe('a condition', () => {
+  const before = { type: 'JobRunning', reason: 'Old', message: 'old', lastTransitionTime: secondsAgo(500) } as const;
+
+  it('keeps the time of its last transition while its status stays', () => {
+    const next = atRest({ status: { conditions: [{ ...before, status: 'True' }] } });
+
+    expect(conditionOf(next, 'JobRunning')).toMatchObject({
+      reason: 'JobRunning',
+      lastTransitionTime: secondsAgo(500),
+    });
+  });
+
+  it('has another time when its status changes', () => {
+    const next = atRest({ status: { conditions: [{ ...before, status: 'False' }] } });
+
+    expect(conditionOf(next, 'JobRunning')?.lastTransitionTime).toBe(inSeconds(0));
+  });
+
+  it('is written with the generation that it speaks of', () => {
+    expect(atRest({ application: { generation: 41 } }).status.observedGeneration).toBe(41);
+  });
+});
