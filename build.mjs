@@ -12,9 +12,10 @@ const functionNames = readdirSync('functions')
   .filter((file) => file.endsWith('.ts'))
   .map((file) => file.slice(0, -'.ts'.length));
 
-// Only a cluster whose endpoint is not configured makes scale-check ask EKS, once per cold start: the SDK that Lambda's
-// runtime carries serves for that, and the hot path does not load 300 kB that it never uses.
-const USES_RUNTIME_SDK = ['scale-check'];
+// What these two ask AWS is rare: where the cluster is, once per cold start and only if configuration does not say; and a
+// message to SQS when an application has changed or is on its way. The SDK that Lambda's runtime carries serves for that, and
+// the hot path does not load 400 kB that it never uses.
+const USES_RUNTIME_SDK = ['scale-check', 'reconcile'];
 
 // CommonJS, because importing node:https from an ES module costs a cold start 25-35 ms on Node 24 and `require` 3 ms.
 for (const name of functionNames)

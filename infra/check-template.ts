@@ -15,6 +15,7 @@ const EVERY = {
   securityGroupIds: 'sg-1',
   alarmTopicArn: 'arn:aws:sns:eu-west-1:123456789012:on-call',
   logRetentionInDays: '30',
+  scalingOnly: 'true',
 };
 
 const specification = loadAwsServiceSpecSync();

@@ -38,7 +38,7 @@ exports.clusters = async ({ resolveVariable }) => {
   ]);
 };
 
-/** The VPC of scale-check, or null: a function without one reaches public endpoints only. */
+/** The VPC of the functions that speak to the cluster, or null: a function without one reaches public endpoints only. */
 exports.vpc = async ({ resolveVariable }) => {
   const subnetIds = await listParam(resolveVariable, 'subnetIds');
   const securityGroupIds = await listParam(resolveVariable, 'securityGroupIds');
@@ -46,12 +46,28 @@ exports.vpc = async ({ resolveVariable }) => {
   return subnetIds ? { subnetIds, securityGroupIds } : null;
 };
 
-/** Managed policies of scale-check's role: in a VPC, AWS's own for the network interfaces of a function; otherwise none. */
+/** Managed policies of their roles: in a VPC, AWS's own for the network interfaces of a function; otherwise none. */
 exports.vpcPolicies = async ({ resolveVariable }) => {
   const subnetIds = await listParam(resolveVariable, 'subnetIds');
   const policy = 'iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole';
   return subnetIds ? [{ 'Fn::Join': [':', ['arn', { Ref: 'AWS::Partition' }, policy]] }] : [];
 };
+
+/** Where rounds of deployments are called for: the stack's queue, another one for a local invocation, or null where only scaling is wanted. */
+exports.reconcileQueueUrl = async ({ resolveVariable }) => {
+  if (await isScalingOnly(resolveVariable)) return null;
+  return (await param(resolveVariable, 'reconcileQueueUrl')) ?? { Ref: 'ReconcileQueue' };
+};
+
+/** What it means that no round was counted. */
+exports.missingRounds = async ({ resolveVariable }) =>
+  (await isScalingOnly(resolveVariable)) ? 'notBreaching' : 'breaching';
+
+async function isScalingOnly(resolveVariable) {
+  const value = String((await param(resolveVariable, 'scalingOnly')) ?? false);
+  if (value !== 'true' && value !== 'false') throw fault(`scalingOnly must be true or false, but is ${value}`);
+  return value === 'true';
+}
 
 /** Whom the alarms tell: the SNS topics, or nobody. */
 exports.alarmActions = async ({ resolveVariable }) => (await listParam(resolveVariable, 'alarmTopicArn')) ?? [];

@@ -37,6 +37,7 @@ const Environment = z.object({
   AWS_SESSION_TOKEN: z.string().optional(),
   HEADRACE_CLUSTERS: z.string(MUST_BE_SET).pipe(JsonText).pipe(Clusters),
   HEADRACE_QUEUE_URL: z.url().optional(),
+  HEADRACE_RECONCILE_QUEUE_URL: z.url().optional(),
   HEADRACE_CLOCK_URL: z
     .url({ abort: true })
     .refine((url) => isLoopback(new URL(url).hostname), 'must be on the loopback: it is for the sandbox alone')
@@ -60,7 +61,10 @@ export interface Config {
     readonly sessionToken?: string;
   };
   readonly clusters: readonly ClusterConfig[];
+  /** Of the ticks. */
   readonly queueUrl?: string;
+  /** Of the rounds; absent where nobody reconciles. */
+  readonly reconcileQueueUrl?: string;
   readonly clockUrl?: string;
 }
 
@@ -76,7 +80,14 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
     throw new ConfigError(`reading the environment: ${faults.join('; ')}`);
   }
-  const { AWS_REGION, HEADRACE_CLUSTERS, HEADRACE_QUEUE_URL, HEADRACE_CLOCK_URL, ...aws } = parsed.data;
+  const {
+    AWS_REGION,
+    HEADRACE_CLUSTERS,
+    HEADRACE_QUEUE_URL,
+    HEADRACE_RECONCILE_QUEUE_URL,
+    HEADRACE_CLOCK_URL,
+    ...aws
+  } = parsed.data;
   return {
     region: AWS_REGION,
     credentials: {
@@ -88,6 +99,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       withoutUndefined({ ...cluster, region: cluster.region ?? AWS_REGION }),
     ),
     ...(HEADRACE_QUEUE_URL && { queueUrl: HEADRACE_QUEUE_URL }),
+    ...(HEADRACE_RECONCILE_QUEUE_URL && { reconcileQueueUrl: HEADRACE_RECONCILE_QUEUE_URL }),
     ...(HEADRACE_CLOCK_URL && { clockUrl: HEADRACE_CLOCK_URL }),
   };
 }

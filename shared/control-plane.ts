@@ -16,8 +16,10 @@ export interface ControlPlane {
   readonly clusters: readonly ClusterConfig[];
   /** @throws ConfigError when configuration names no such cluster */
   cluster(name: string): Promise<Cluster>;
-  /** @throws ConfigError when configuration names no queue */
-  queue(): Queue;
+  /** @throws ConfigError when configuration names no queue of ticks */
+  ticks(): Queue;
+  /** undefined: nobody reconciles, or nobody but the clock calls for it. */
+  rounds(): Queue | undefined;
 }
 
 export interface Cluster {
@@ -36,7 +38,8 @@ export interface Log {
 /** Wires the parts of a function from its configuration. */
 export function createControlPlane(config: Config, log: Log): ControlPlane {
   const clusters = new Map<string, Promise<Cluster>>();
-  let queue: Queue | undefined;
+  let ticks: Queue | undefined;
+  let rounds: Queue | undefined;
   return {
     now: config.clockUrl === undefined ? systemClock : remoteClock(config.clockUrl),
     log,
@@ -50,11 +53,16 @@ export function createControlPlane(config: Config, log: Log): ControlPlane {
       opened.catch(() => clusters.delete(name));
       return opened;
     },
-    queue() {
+    ticks() {
       if (config.queueUrl === undefined)
         throw new ConfigError('reading the environment: HEADRACE_QUEUE_URL: must be set');
-      queue ??= createQueue(config.queueUrl, config.region);
-      return queue;
+      ticks ??= createQueue(config.queueUrl, config.region);
+      return ticks;
+    },
+    rounds() {
+      if (config.reconcileQueueUrl === undefined) return undefined;
+      rounds ??= createQueue(config.reconcileQueueUrl, config.region);
+      return rounds;
     },
   };
 }

@@ -50,6 +50,7 @@ describe('readConfig', () => {
       ),
       AWS_SESSION_TOKEN: 'session',
       HEADRACE_QUEUE_URL: 'https://sqs.eu-west-1.amazonaws.com/1/ticks',
+      HEADRACE_RECONCILE_QUEUE_URL: 'https://sqs.eu-west-1.amazonaws.com/1/rounds',
       HEADRACE_CLOCK_URL: 'http://127.0.0.1:4000/clock',
       PATH: '/usr/bin',
     };
@@ -68,6 +69,7 @@ describe('readConfig', () => {
         { name: 'test', region: 'eu-west-1', shards: { default: [] } },
       ],
       queueUrl: 'https://sqs.eu-west-1.amazonaws.com/1/ticks',
+      reconcileQueueUrl: 'https://sqs.eu-west-1.amazonaws.com/1/rounds',
       clockUrl: 'http://127.0.0.1:4000/clock',
     });
   });
@@ -99,8 +101,8 @@ describe('readConfig', () => {
     expect(faultOf(anEnvironment({ HEADRACE_CLUSTERS: clusters }))).toContain(fault);
   });
 
-  it('names a queue that is no URL', () => {
-    expect(faultOf(anEnvironment({ HEADRACE_QUEUE_URL: 'ticks' }))).toContain('HEADRACE_QUEUE_URL: ');
+  it.each(['HEADRACE_QUEUE_URL', 'HEADRACE_RECONCILE_QUEUE_URL'])('names a queue that is no URL: %s', (name) => {
+    expect(faultOf(anEnvironment({ [name]: 'ticks' }))).toContain(`${name}: `);
   });
 
   it.each(['http://clock.example/now', 'http://10.0.0.1/now', 'https://127.0.0.1.example/now'])(
@@ -120,6 +122,7 @@ describe('readConfig', () => {
     const fault = faultOf({
       HEADRACE_CLUSTERS: '[{"name":"a","endpoint":"here"}]',
       HEADRACE_QUEUE_URL: 'ticks',
+      HEADRACE_RECONCILE_QUEUE_URL: 'rounds',
       HEADRACE_CLOCK_URL: 'http://clock.example/now',
     });
 
@@ -129,6 +132,7 @@ describe('readConfig', () => {
       'AWS_SECRET_ACCESS_KEY',
       'HEADRACE_CLUSTERS.0.endpoint',
       'HEADRACE_QUEUE_URL',
+      'HEADRACE_RECONCILE_QUEUE_URL',
       'HEADRACE_CLOCK_URL',
     ])
       expect(fault).toContain(`${name}: `);

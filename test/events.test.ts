@@ -3,6 +3,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { EventBridgeEvent, SQSEvent } from 'aws-lambda';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
+import reconcile from '../events/reconcile.json' with { type: 'json' };
+import reconcileLate from '../events/reconcile-late.json' with { type: 'json' };
+import reconcileMalformed from '../events/reconcile-malformed.json' with { type: 'json' };
+import reconcileNamed from '../events/reconcile-named.json' with { type: 'json' };
+import reconcileUnknownShard from '../events/reconcile-unknown-shard.json' with { type: 'json' };
 import scaleCheck from '../events/scale-check.json' with { type: 'json' };
 import scaleCheckLate from '../events/scale-check-late.json' with { type: 'json' };
 import scaleCheckMalformed from '../events/scale-check-malformed.json' with { type: 'json' };
@@ -16,6 +21,11 @@ const scheduled = {
   'schedule-any-second.json': scheduleAnySecond,
 } satisfies Record<string, EventBridgeEvent<string, object>>;
 const queued = {
+  'reconcile.json': reconcile,
+  'reconcile-named.json': reconcileNamed,
+  'reconcile-late.json': reconcileLate,
+  'reconcile-malformed.json': reconcileMalformed,
+  'reconcile-unknown-shard.json': reconcileUnknownShard,
   'scale-check.json': scaleCheck,
   'scale-check-late.json': scaleCheckLate,
   'scale-check-malformed.json': scaleCheckMalformed,
@@ -60,7 +70,7 @@ const QueueEvent = z.strictObject({
   ]),
 });
 
-/** How long after it was due the tick of an event was received, seconds. */
+/** How long after it was due the tick or round of an event was received, seconds. */
 function lateSeconds({ Records: [record] }: SQSEvent): number {
   const { dueTime } = JSON.parse(record?.body ?? '');
   return (Number(record?.attributes.ApproximateFirstReceiveTimestamp) - Date.parse(dueTime)) / 1000;
@@ -91,5 +101,11 @@ describe('the events', () => {
   it('hold a tick on time and one that is a whole period late', () => {
     expect(lateSeconds(scaleCheck)).toBeLessThan(1);
     expect(lateSeconds(scaleCheckLate)).toBeGreaterThanOrEqual(15);
+  });
+
+  it('hold rounds on time and one that is a whole minute late', () => {
+    expect(lateSeconds(reconcile)).toBeLessThan(1);
+    expect(lateSeconds(reconcileNamed)).toBeLessThan(1);
+    expect(lateSeconds(reconcileLate)).toBeGreaterThanOrEqual(60);
   });
 });

@@ -48,12 +48,16 @@ export const COMMON_HELP = `Options:
   -h, --help
 `;
 
-/** Reads the options that every command has. @throws UsageError */
-export function parseCommonOptions(words: readonly string[]): CommonOptions {
-  const { kubeconfig, context, namespace, output = 'table', ...flags } = parse(words);
+/** Reads the options that every command has, and the flags of one's own. @throws UsageError */
+export function parseCommonOptions<Flag extends string = never>(
+  words: readonly string[],
+  ...ownFlags: readonly Flag[]
+): CommonOptions & { readonly flags: ReadonlySet<Flag> } {
+  const { kubeconfig, context, namespace, output = 'table', ...flags } = parse(words, ownFlags);
   if (output !== 'table' && output !== 'json') throw new UsageError(`--output must be table or json, but is ${output}`);
   if (namespace !== undefined && flags['all-namespaces'] === true)
     throw new UsageError('--namespace and --all-namespaces must not be given together');
+  const given: Readonly<Record<string, unknown>> = flags;
   return {
     ...(kubeconfig !== undefined && { kubeconfig }),
     ...(context !== undefined && { context }),
@@ -61,14 +65,16 @@ export function parseCommonOptions(words: readonly string[]): CommonOptions {
     allNamespaces: flags['all-namespaces'] ?? false,
     dryRun: flags['dry-run'] ?? false,
     output,
+    flags: new Set(ownFlags.filter((flag) => given[flag] === true)),
   };
 }
 
-function parse(words: readonly string[]) {
+function parse(words: readonly string[], flags: readonly string[]) {
   try {
     return parseArgs({
       args: [...words],
       options: {
+        ...Object.fromEntries(flags.map((flag) => [flag, { type: 'boolean' } as const])),
         kubeconfig: { type: 'string' },
         context: { type: 'string' },
         namespace: { type: 'string', short: 'n' },

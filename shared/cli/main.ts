@@ -10,7 +10,7 @@ import { snapshotCommand } from './snapshot.ts';
 
 const COMMANDS: readonly Command[] = [checkCommand, runCommand, snapshotCommand, replayCommand, convertCommand];
 
-const HELP = `headrace: autoscales Apache Flink on Kubernetes from outside the cluster
+const HELP = `headrace: autoscales and deploys Apache Flink on Kubernetes from outside the cluster
 
 Usage: headrace COMMAND [OPTIONS]
 

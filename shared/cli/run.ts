@@ -1,10 +1,15 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { systemClock } from '../clock.ts';
-import type { Log } from '../control-plane.ts';
+import type { Cluster, Log } from '../control-plane.ts';
+import { reconcileShard } from '../controllers/reconcile.ts';
+import { COME_BACK_SECONDS } from '../controllers/round.ts';
 import { scaleShard } from '../controllers/scale.ts';
 import { describeError } from '../errors.ts';
 import { SYNC_PERIOD_SECONDS } from '../kubernetes/flink-autoscaler.ts';
+import type { Namespaces } from '../kubernetes/lists.ts';
+import { keyOf } from '../kubernetes/paths.ts';
 import { formatTime } from '../units.ts';
+import { Calls } from './calls.ts';
 import {
   COMMON_HELP,
   type Command,
@@ -15,38 +20,60 @@ import {
   type Terminal,
 } from './command.ts';
 
+const MINUTE_MILLISECONDS = 60_000;
+
 const HELP = `headrace run: the same controllers on a clock, without AWS
 
-Looks at every FlinkAutoscaler each ${SYNC_PERIOD_SECONDS} s until it is interrupted, on any Kubernetes. A line for each decision that changed.
-A tick that fails is told and the next one tries again.
+Until it is interrupted, on any Kubernetes: looks at every FlinkAutoscaler each ${SYNC_PERIOD_SECONDS} s, and scales; looks at every
+FlinkApplication each minute, at one that has changed at once, at those on their way each ${COME_BACK_SECONDS} s, and deploys. A line for each
+decision that changed, and for each phase. What fails is told, and tried again the next time.
 
 Usage: headrace run [OPTIONS]
 
-${COMMON_HELP}`;
+${COMMON_HELP}      --scaling-only     leave deployments to somebody else
+
+With --dry-run nothing is deployed either: only what scaling would do can be shown ahead.
+`;
 
 export const runCommand: Command = {
   name: 'run',
-  summary: `a tick every ${SYNC_PERIOD_SECONDS} s, until interrupted`,
+  summary: 'scales and deploys on a clock of its own, until interrupted',
   help: HELP,
   run,
 };
 
 async function run(words: readonly string[], terminal: Terminal): Promise<number> {
-  const options = parseCommonOptions(words);
+  const { flags, ...options } = parseCommonOptions(words, 'scaling-only');
   const { cluster, namespaces } = await openFromOptions(options);
   const log = createTerminalLog(terminal, options.output);
+  const work = { cluster, namespaces, log, calls: new Calls(), interrupted: terminal.interrupted };
+  const deploys = !options.dryRun && !flags.has('scaling-only');
   try {
-    while (!terminal.interrupted.aborted) {
-      try {
-        await scaleShard({ now: systemClock, log }, cluster, namespaces, { dryRun: options.dryRun });
-      } catch (error) {
-        log.error('tick failed', { cluster: cluster.name, error: describeError(error) });
-      }
-      await untilNextTick(terminal.interrupted);
-    }
+    await Promise.all([keepScaling(work, options.dryRun), ...(deploys ? [keepDeploying(work)] : [])]);
     return EXIT.ok;
   } finally {
     cluster.client.close();
+  }
+}
+
+interface Work {
+  readonly cluster: Cluster;
+  readonly namespaces: Namespaces;
+  readonly log: Log;
+  /** What a tick finds changed is looked at by a round. */
+  readonly calls: Calls;
+  readonly interrupted: AbortSignal;
+}
+
+async function keepScaling({ cluster, namespaces, log, calls, interrupted }: Work, dryRun: boolean): Promise<void> {
+  while (!interrupted.aborted) {
+    try {
+      const { changed, rescaled } = await scaleShard({ now: systemClock, log }, cluster, namespaces, { dryRun });
+      calls.add([...changed, ...rescaled]);
+    } catch (error) {
+      log.error('tick failed', { cluster: cluster.name, error: describeError(error) });
+    }
+    await untilNextTick(interrupted);
   }
 }
 
@@ -55,6 +82,38 @@ async function untilNextTick(interrupted: AbortSignal): Promise<void> {
   const period = SYNC_PERIOD_SECONDS * 1000;
   const rest = period - (Date.now() % period);
   await wait(rest, undefined, { signal: interrupted }).catch(() => {});
+}
+
+/** A round over everything at first and with each minute of the clock; between them, over those that need one. */
+async function keepDeploying(work: Work): Promise<void> {
+  const { calls, interrupted } = work;
+  let nextMinute = 0;
+  let onTheirWay: readonly string[] = [];
+  while (!interrupted.aborted) {
+    const called = calls.take();
+    const isWhole = Date.now() >= nextMinute;
+    if (isWhole) nextMinute = (Math.floor(Date.now() / MINUTE_MILLISECONDS) + 1) * MINUTE_MILLISECONDS;
+    const only = [...new Set([...onTheirWay, ...called])];
+    onTheirWay = await runRound(work, isWhole ? undefined : only, only);
+    const comeBackTime = onTheirWay.length > 0 ? Date.now() + COME_BACK_SECONDS * 1000 : nextMinute;
+    await calls.waitUntil(Math.min(comeBackTime, nextMinute), interrupted);
+  }
+}
+
+/** @returns who wants to be looked at again soon; after a round that failed, who did before */
+async function runRound(
+  { cluster, namespaces, log }: Work,
+  only: readonly string[] | undefined,
+  before: readonly string[],
+): Promise<readonly string[]> {
+  try {
+    const plane = { now: systemClock, log };
+    const { applications } = await reconcileShard(plane, cluster, namespaces, only && { only });
+    return applications.filter(({ comesBack }) => comesBack).map(keyOf);
+  } catch (error) {
+    log.error('round failed', { cluster: cluster.name, error: describeError(error) });
+    return before;
+  }
 }
 
 function createTerminalLog(terminal: Terminal, output: CommonOptions['output']): Log {
@@ -69,7 +128,9 @@ function createTerminalLog(terminal: Terminal, output: CommonOptions['output']):
   return { info: write('info'), warn: write('warn'), error: write('error') };
 }
 
-function describeLine(event: string, { autoscaler, reason, explanation, error }: Record<string, unknown>): string {
+function describeLine(event: string, data: Record<string, unknown>): string {
+  const { autoscaler, application, reason, explanation, effect, error, from, to } = data;
   if (event === 'decided') return `${autoscaler} ${reason}: ${explanation}`;
-  return [event, autoscaler, reason, error].filter((part) => part !== undefined).join(' ');
+  if (event === 'phase') return `${application} ${from || '(new)'} → ${to}`;
+  return [event, autoscaler ?? application, reason, effect, error].filter((part) => part !== undefined).join(' ');
 }

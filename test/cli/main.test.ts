@@ -7,17 +7,22 @@ import { startSandbox } from '../../infra/sandbox/server.ts';
 import { main } from '../../shared/cli/main.ts';
 import { Shard } from '../support/sandbox.ts';
 
-/** Waits that a test lets end: between two ticks of `run`. All others end at once. */
-const periods = vi.hoisted(() => ({ ends: [] as (() => void)[], begun: () => {} }));
+interface Wait {
+  readonly milliseconds: number;
+  readonly end: () => void;
+}
+
+/** Waits that a test lets end: between two ticks or rounds of `run`. All others end at once. */
+const pending = vi.hoisted(() => ({ waits: [] as Wait[], begun: () => {} }));
 
 vi.mock('node:timers/promises', async (original) => ({
   ...(await original<typeof import('node:timers/promises')>()),
-  setTimeout: (_milliseconds: number, _value: unknown, options?: { signal?: AbortSignal }) => {
+  setTimeout: (milliseconds: number, _value: unknown, options?: { signal?: AbortSignal }) => {
     if (options?.signal === undefined || options.signal.aborted) return Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();
     options.signal.addEventListener('abort', () => resolve());
-    periods.ends.push(resolve);
-    periods.begun();
+    pending.waits.push({ milliseconds, end: resolve });
+    pending.begun();
     return promise;
   },
 }));
@@ -36,7 +41,8 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   vi.unstubAllEnvs();
-  periods.ends.length = 0;
+  vi.useRealTimers();
+  pending.waits.length = 0;
   await shard.close();
   await rm(folder, { recursive: true });
 });
@@ -79,6 +85,7 @@ describe('help', () => {
     expect(out).toContain(`Usage: headrace ${command} [OPTIONS]`);
     for (const option of ['--namespace', '--all-namespaces', '--kubeconfig', '--context', '--dry-run', '--output'])
       expect(out).toContain(option);
+    expect(out.includes('--scaling-only')).toBe(command === 'run');
   });
 
   it('comes with status 2 where no command was typed', async () => {
@@ -98,6 +105,7 @@ describe('a command typed wrong has status 2', () => {
     [['check', '-n', 'flink', '-A'], '--namespace and --all-namespaces must not be given together'],
     [['check', '--namespace'], "Option '-n, --namespace <value>' argument missing"],
     [['run', '--every', '5'], "Unknown option '--every'"],
+    [['check', '--scaling-only'], "Unknown option '--scaling-only'"],
   ])('%o: %s', async (words, sentence) => {
     const { status, out, error } = await type(...words);
 
@@ -304,36 +312,41 @@ describe('headrace check', () => {
   );
 });
 
-describe('headrace run', () => {
-  /** Starts `run`; `line` waits for the next line that it writes, `period` for the next wait between two ticks. */
-  function startRun(...words: string[]) {
-    const interrupt = new AbortController();
-    const lines: string[] = [];
-    let seen = 0;
-    let wake = () => {};
-    const status = main(['run', ...words], {
-      out: (text) => {
-        lines.push(...text.trimEnd().split('\n'));
-        wake();
-      },
-      error: () => {},
-      interrupted: interrupt.signal,
-    });
-    const line = async (): Promise<string> => {
-      while (lines.length === seen) await new Promise<void>((resolve) => (wake = resolve));
-      seen += 1;
-      return lines[seen - 1] ?? '';
-    };
-    const period = async (): Promise<() => void> => {
-      while (periods.ends.length === 0) await new Promise<void>((resolve) => (periods.begun = resolve));
-      return periods.ends.shift() as () => void;
-    };
-    return { line, period, interrupt: () => interrupt.abort(), status };
-  }
+/** Starts `run`; `line` waits for the next line that it writes. */
+function startRun(...words: string[]) {
+  const interrupt = new AbortController();
+  const lines: string[] = [];
+  let seen = 0;
+  let wake = () => {};
+  const status = main(['run', ...words], {
+    out: (text) => {
+      lines.push(...text.trimEnd().split('\n'));
+      wake();
+    },
+    error: () => {},
+    interrupted: interrupt.signal,
+  });
+  const line = async (): Promise<string> => {
+    while (lines.length === seen) await new Promise<void>((resolve) => (wake = resolve));
+    seen += 1;
+    return lines[seen - 1] ?? '';
+  };
+  return { line, lines, interrupt: () => interrupt.abort(), status };
+}
 
+/** The next wait that lasts so long; any, where that is not said. */
+async function nextWait(milliseconds?: number): Promise<Wait> {
+  for (;;) {
+    const index = pending.waits.findIndex((wait) => milliseconds === undefined || wait.milliseconds === milliseconds);
+    if (index >= 0) return pending.waits.splice(index, 1)[0] as Wait;
+    await new Promise<void>((resolve) => (pending.begun = resolve));
+  }
+}
+
+describe('headrace run, scaling', () => {
   it('tells each decision in a line, and ends well when it is interrupted', async () => {
     shard.add();
-    const run = startRun();
+    const run = startRun('--scaling-only');
 
     const line = await run.line();
     run.interrupt();
@@ -347,7 +360,7 @@ describe('headrace run', () => {
 
   it('tells the same as JSON, a line a document', async () => {
     shard.add();
-    const run = startRun('-o', 'json');
+    const run = startRun('--scaling-only', '-o', 'json');
 
     const line = JSON.parse(await run.line());
     run.interrupt();
@@ -360,11 +373,11 @@ describe('headrace run', () => {
   it('survives a tick that fails: it tells it, and the next one tries again', async () => {
     shard.add();
     const fault = shard.sandbox.faults.add({ kind: 'status', code: 503, path: /\/flinkautoscalers/ });
-    const run = startRun();
+    const run = startRun('--scaling-only');
 
     const failed = await run.line();
     fault.remove();
-    (await run.period())();
+    (await nextWait()).end();
     const scaled = await run.line();
     run.interrupt();
 
@@ -375,26 +388,160 @@ describe('headrace run', () => {
 
   it('goes on from tick to tick', async () => {
     shard.add({ usagePercent: 40 });
-    const run = startRun();
+    const run = startRun('--scaling-only');
 
     await run.line();
-    for (let tick = 0; tick < 3; tick += 1) (await run.period())();
-    await run.period();
+    for (let tick = 0; tick < 3; tick += 1) (await nextWait()).end();
+    await nextWait();
     run.interrupt();
 
     expect(await run.status).toBe(0);
     const lists = shard.sandbox.requests.filter(({ path }) => path.endsWith('/flinkautoscalers'));
     expect(lists).toHaveLength(4);
   });
+});
 
-  it('writes nothing with --dry-run', async () => {
-    shard.add();
-    const run = startRun('--dry-run');
+describe('headrace run, deploying', () => {
+  const NOW = Date.parse('2026-11-22T10:00:20Z');
+  const MINUTE = 40_000;
+  const TICK = 10_000;
+  const COME_BACK = 2000;
 
-    await run.period();
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['Date'], now: NOW });
+    shard.sandbox.clock.set(NOW);
+  });
+
+  /** Hands an application in as a user does. */
+  function handIn(name: string): void {
+    shard.sandbox.store.put({
+      apiVersion: 'flink.k8s.io/v1beta1',
+      kind: 'FlinkApplication',
+      metadata: { namespace: 'flink', name },
+      spec: {
+        image: 'registry.example/orders:1',
+        flinkVersion: '1.20',
+        jarName: 'orders.jar',
+        entryClass: 'com.example.Orders',
+        parallelism: 4,
+        taskManagerConfig: { taskSlots: 2, replicas: 2 },
+      },
+      status: { scaleBasis: { parallelism: 4, taskSlots: 2 } },
+    });
+  }
+
+  const requests = (end: string) => shard.sandbox.requests.filter(({ path }) => path.endsWith(end));
+  const deployments = () =>
+    shard.sandbox.store.list('Deployment').map(({ metadata }) => metadata.labels?.['flink-app']);
+
+  it('tells each phase in a line, and ends well when it is interrupted', async () => {
+    handIn('orders');
+    const run = startRun();
+
+    await nextWait(COME_BACK);
+    run.interrupt();
+
+    expect(await run.status).toBe(0);
+    expect(run.lines[0]).toMatch(/^2026-11-22T10:00:20Z flink\/orders \(new\) → [A-Z][A-Za-z]+$/);
+    expect(run.lines.at(-1)).toMatch(/ flink\/orders .* → ClusterStarting$/);
+    expect(deployments()).toEqual(['orders', 'orders']);
+  });
+
+  it('tells the same as JSON', async () => {
+    handIn('orders');
+    const run = startRun('-o', 'json');
+
+    const line = JSON.parse(await run.line());
+    await nextWait(COME_BACK);
+    run.interrupt();
+    await run.status;
+
+    expect(line).toMatchObject({ level: 'info', message: 'phase', application: 'flink/orders', from: '' });
+  });
+
+  it('looks at those on their way again after 2 s, and at nothing else', async () => {
+    for (const name of ['orders', 'payments']) handIn(name);
+    shard.sandbox.faults.add({ kind: 'status', code: 404, path: /flinkapplications\/payments\/status/ });
+    const run = startRun();
+    const wait = await nextWait(COME_BACK);
+    shard.sandbox.requests.clear();
+
+    wait.end();
+    await nextWait(COME_BACK);
+    run.interrupt();
+    await run.status;
+
+    expect(requests('/flinkapplications')).toEqual([]);
+    expect(requests('/flinkapplications/orders')).not.toEqual([]);
+    expect(requests('/flinkapplications/payments')).toEqual([]);
+  });
+
+  it('looks at everything when the next minute begins', async () => {
+    const run = startRun('--namespace', 'flink');
+    const wait = await nextWait(MINUTE);
+    handIn('orders');
+
+    vi.setSystemTime(NOW + MINUTE);
+    wait.end();
+    await nextWait(COME_BACK);
+    run.interrupt();
+
+    expect(await run.status).toBe(0);
+    expect(deployments()).toEqual(['orders', 'orders']);
+  });
+
+  it('looks at once at what a tick finds changed', async () => {
+    const run = startRun();
+    await nextWait(MINUTE);
+    const tick = await nextWait(TICK);
+    handIn('orders');
+
+    tick.end();
+    await nextWait(COME_BACK);
+    run.interrupt();
+
+    expect(await run.status).toBe(0);
+    expect(deployments()).toEqual(['orders', 'orders']);
+  });
+
+  it('survives a round that fails: it tells it, and the next one tries again', async () => {
+    handIn('orders');
+    const fault = shard.sandbox.faults.add({ kind: 'status', code: 403, path: /\/deployments/ });
+    const run = startRun('--namespace', 'flink');
+
+    const wait = await nextWait(MINUTE);
+    fault.remove();
+    vi.setSystemTime(NOW + MINUTE);
+    wait.end();
+    await nextWait(COME_BACK);
+    run.interrupt();
+
+    expect(await run.status).toBe(0);
+    expect(run.lines[0]).toMatch(/ round failed GET \/apis\/apps\/v1\/namespaces\/flink\/deployments.*403/);
+    expect(run.lines.at(-1)).toMatch(/ → ClusterStarting$/);
+  });
+
+  it.each(['--scaling-only', '--dry-run'])('deploys nothing with %s', async (option) => {
+    handIn('orders');
+    const run = startRun(option);
+
+    (await nextWait(TICK)).end();
+    await nextWait(TICK);
     run.interrupt();
 
     expect(await run.status).toBe(0);
     expect(shard.writes).toEqual([]);
+    expect(requests('/deployments')).toEqual([]);
   });
+});
+
+it('writes nothing with headrace run --dry-run', async () => {
+  shard.add();
+  const run = startRun('--dry-run');
+
+  await nextWait();
+  run.interrupt();
+
+  expect(await run.status).toBe(0);
+  expect(shard.writes).toEqual([]);
 });

@@ -137,6 +137,158 @@ describe('scale-check', () => {
   });
 });
 
+describe('what reconcile should look at', () => {
+  /** The applications of each round that was called for. */
+  const called = () =>
+    shard.sandbox.reconcileQueue.messages.map(
+      ({ body }) => (JSON.parse(body) as { applications: string[] }).applications,
+    );
+
+  /** Lets the application be as reconcile has left it. */
+  function observe(name: string): void {
+    shard.change('FlinkApplication', name, ({ metadata, status }) => ({
+      status: { ...status, observedGeneration: metadata.generation },
+    }));
+  }
+
+  /** Edits the application as its owner does. */
+  function edit(name: string): void {
+    shard.change('FlinkApplication', name, ({ spec }) => ({ spec: { ...spec, restartNonce: 'again' } }));
+  }
+
+  /** The tick after the load fell to where nothing has to be scaled. */
+  function calmTick(): object {
+    shard.setLoad(40);
+    shard.passPeriod();
+    return aTickEvent({ dueTime: shard.sandbox.clock.now(), until: Date.parse('2026-11-22T10:01:00Z') });
+  }
+
+  it('is told at once, to be followed up to the end of the minute', async () => {
+    observe('orders');
+    edit('orders');
+    const invoke = await coldStart('scale-check', shard.sandbox.env);
+
+    await invoke(calmTick());
+
+    const now = shard.sandbox.clock.now();
+    expect(shard.size()).toBe(2);
+    expect(shard.sandbox.reconcileQueue.messages).toMatchObject([{ sentTime: now, visibleTime: now }]);
+    expect(JSON.parse(shard.sandbox.reconcileQueue.messages[0]?.body ?? '')).toEqual({
+      cluster: 'sandbox',
+      shard: 'default',
+      dueTime: new Date(now).toISOString(),
+      until: '2026-11-22T10:01:00Z',
+      applications: ['flink/orders'],
+    });
+  });
+
+  it('is an application whose size this very tick has changed', async () => {
+    observe('orders');
+    const invoke = await coldStart('scale-check', shard.sandbox.env);
+
+    await invoke(scaleCheck);
+
+    expect(shard.size()).toBe(4);
+    expect(called()).toEqual([['flink/orders']]);
+  });
+
+  it('is an application that nobody has looked at yet', async () => {
+    shard.sandbox.store.put({
+      apiVersion: 'flink.k8s.io/v1beta1',
+      kind: 'FlinkApplication',
+      metadata: { namespace: 'flink', name: 'payments', generation: 1 },
+      spec: { parallelism: 2, taskManagerConfig: { taskSlots: 2 } },
+    });
+    observe('orders');
+    const invoke = await coldStart('scale-check', shard.sandbox.env);
+
+    await invoke(calmTick());
+
+    expect(called()).toEqual([['flink/payments']]);
+  });
+
+  it('is none that is as it was looked at, nor one that another operator deployed', async () => {
+    observe('orders');
+    shard.addApplication({ name: 'returns' });
+    const invoke = await coldStart('scale-check', shard.sandbox.env);
+
+    await invoke(calmTick());
+
+    expect(called()).toEqual([]);
+  });
+
+  it('is none that is on its way: a round will look at it in a moment', async () => {
+    shard.change('FlinkApplication', 'orders', ({ status }) => ({ status: { ...status, phase: 'ClusterStarting' } }));
+    observe('orders');
+    edit('orders');
+    const invoke = await coldStart('scale-check', shard.sandbox.env);
+
+    await invoke(calmTick());
+
+    expect(called()).toEqual([]);
+  });
+
+  it('is left to the round of the minute by its first tick, unless this has changed its size', async () => {
+    for (const name of ['orders', 'payments']) {
+      if (name !== 'orders') shard.addApplication({ name });
+      observe(name);
+      edit(name);
+    }
+    const invoke = await coldStart('scale-check', shard.sandbox.env);
+
+    await invoke(
+      aTickEvent({ dueTime: Date.parse('2026-11-22T10:00:15Z'), until: Date.parse('2026-11-22T10:01:15Z') }),
+    );
+
+    expect(shard.size()).toBe(4);
+    expect(called()).toEqual([['flink/orders']]);
+  });
+
+  it('is told once, though it changed for two reasons', async () => {
+    observe('orders');
+    edit('orders');
+    const invoke = await coldStart('scale-check', shard.sandbox.env);
+
+    await invoke(scaleCheck);
+
+    expect(called()).toEqual([['flink/orders']]);
+  });
+
+  it('is told for a tick that does not say when its minute ends, without a follow-up', async () => {
+    const { until, ...older } = JSON.parse(scaleCheck.Records[0]?.body ?? '') as { until: string; dueTime: string };
+    const invoke = await coldStart('scale-check', shard.sandbox.env);
+
+    await invoke(withBody(JSON.stringify(older)));
+
+    const [message] = shard.sandbox.reconcileQueue.messages;
+    expect(JSON.parse(message?.body ?? '')).toMatchObject({ until: older.dueTime, applications: ['flink/orders'] });
+    expect(until).not.toBe(older.dueTime);
+  });
+
+  it('waits for the minute where SQS cannot be reached: the tick is as good as ever, and warns', async () => {
+    shard.sandbox.faults.add({ kind: 'status', code: 403, path: /^\/$/ });
+    const log = captureLog();
+    const invoke = await coldStart('scale-check', { ...shard.sandbox.env, ...LOUD });
+
+    await invoke(scaleCheck);
+
+    expect(shard.size()).toBe(4);
+    expect(log.filter((line) => 'Ticks' in line || line.level === 'WARN')).toMatchObject([
+      { Ticks: 1 },
+      { message: 'round not called for', advice: expect.stringContaining('once a minute') },
+    ]);
+  });
+
+  it('is told to nobody where nobody reconciles', async () => {
+    const invoke = await coldStart('scale-check', { ...shard.sandbox.env, HEADRACE_RECONCILE_QUEUE_URL: undefined });
+
+    await invoke(scaleCheck);
+
+    expect(shard.size()).toBe(4);
+    expect(questions().filter((question) => question === 'POST /')).toEqual([]);
+  });
+});
+
 function withBody(body: string): object {
   return { Records: [{ ...scaleCheck.Records[0], body }] };
 }

@@ -15,13 +15,16 @@ const complete = {
   alarmTopicArn: 'arn:aws:sns:eu-west-1:123456789012:on-call',
   logRetentionInDays: '30',
   queueUrl: 'http://127.0.0.1:9000/ticks',
+  reconcileQueueUrl: 'http://127.0.0.1:9000/rounds',
 };
 
 let withMinimal: PackagedService;
 let withComplete: PackagedService;
+let scalingOnly: PackagedService;
 beforeAll(async () => {
   withMinimal = await packageService(minimal);
   withComplete = await packageService(complete);
+  scalingOnly = await packageService({ ...complete, scalingOnly: 'true' });
 }, 60_000);
 
 /** The properties of a resource, loosely typed: a test reads what it expects to be there. */
@@ -38,6 +41,7 @@ describe('the functions', () => {
   const functions = [
     ['schedule', 'ScheduleLambdaFunction', 'ScheduleRole', 10],
     ['scale-check', 'ScaleDashcheckLambdaFunction', 'ScaleCheckRole', 14],
+    ['reconcile', 'ReconcileLambdaFunction', 'ReconcileRole', 60],
   ] as const;
 
   it.each(functions)('%s has its handler, runtime, role and time limit', (name, id, role, timeout) => {
@@ -122,6 +126,51 @@ describe('the ticks', () => {
   });
 });
 
+describe('the rounds', () => {
+  const urlOf = (service: PackagedService, id: string) =>
+    properties(service, id).Environment.Variables.HEADRACE_RECONCILE_QUEUE_URL;
+  const callers = ['ScheduleLambdaFunction', 'ScaleDashcheckLambdaFunction', 'ReconcileLambdaFunction'];
+
+  it.each(callers)('are called for by %s, in the queue that reconcile reads one by one', (id) => {
+    expect(urlOf(withMinimal, id)).toEqual({ Ref: 'ReconcileQueue' });
+    expect(properties(withMinimal, 'ReconcileEventSourceMappingSQSReconcileQueue')).toMatchObject({
+      EventSourceArn: getAtt('ReconcileQueue', 'Arn'),
+      FunctionName: getAtt('ReconcileLambdaFunction', 'Arn'),
+      BatchSize: 1,
+      Enabled: true,
+      ScalingConfig: { MaximumConcurrency: 10 },
+    });
+  });
+
+  it.each(callers)('are called for elsewhere in a local invocation of %s', (id) => {
+    expect(urlOf(withComplete, id)).toBe('http://127.0.0.1:9000/rounds');
+  });
+
+  it('are over when their message becomes visible again, and a second attempt is a minute late', () => {
+    const timeout = properties(withMinimal, 'ReconcileLambdaFunction').Timeout;
+
+    expect(properties(withMinimal, 'ReconcileQueue').VisibilityTimeout).toBeGreaterThanOrEqual(timeout);
+    expect(properties(withMinimal, 'ReconcileQueue').VisibilityTimeout).toBeGreaterThanOrEqual(60);
+  });
+
+  it('end in a dead-letter queue of their own after two attempts, before they expire', () => {
+    const { RedrivePolicy, VisibilityTimeout, MessageRetentionPeriod } = properties(withMinimal, 'ReconcileQueue');
+    const delaySeconds = 3;
+
+    expect(RedrivePolicy).toEqual({
+      deadLetterTargetArn: getAtt('ReconcileDeadLetterQueue', 'Arn'),
+      maxReceiveCount: 2,
+    });
+    expect(MessageRetentionPeriod).toBeGreaterThan(delaySeconds + 2 * VisibilityTimeout);
+    expect(MessageRetentionPeriod).toBeLessThanOrEqual(180);
+    expect(properties(withMinimal, 'ReconcileDeadLetterQueue').MessageRetentionPeriod).toBe(24 * 3600);
+  });
+
+  it.each(callers)('are called for by nobody where only scaling is wanted: not by %s', (id) => {
+    expect(urlOf(scalingOnly, id)).toBeUndefined();
+  });
+});
+
 describe('the configuration', () => {
   const clusters = (service: PackagedService) =>
     JSON.parse(properties(service, 'ScaleDashcheckLambdaFunction').Environment.Variables.HEADRACE_CLUSTERS);
@@ -141,15 +190,16 @@ describe('the configuration', () => {
     ]);
   });
 
-  it('is the same for both functions', () => {
-    const ofSchedule = properties(withComplete, 'ScheduleLambdaFunction').Environment.Variables;
+  it.each(['ScheduleLambdaFunction', 'ReconcileLambdaFunction'])('is the same for all functions: %s', (id) => {
+    const environment = properties(withComplete, id).Environment.Variables;
 
-    expect(JSON.parse(ofSchedule.HEADRACE_CLUSTERS)).toEqual(clusters(withComplete));
+    expect(JSON.parse(environment.HEADRACE_CLUSTERS)).toEqual(clusters(withComplete));
   });
 
   it('keeps logs for 14 days, or as long as is said', () => {
     expect(properties(withMinimal, 'ScaleDashcheckLogGroup').RetentionInDays).toBe(14);
     expect(properties(withComplete, 'ScaleDashcheckLogGroup').RetentionInDays).toBe(30);
+    expect(properties(withComplete, 'ReconcileLogGroup').RetentionInDays).toBe(30);
   });
 
   it('takes another queue for a local invocation', () => {
@@ -165,19 +215,29 @@ describe('the permissions', () => {
       (policy: { PolicyDocument: { Statement: unknown[] } }) => policy.PolicyDocument.Statement,
     );
 
-  it('let schedule write its log and fill the queue, and nothing else', () => {
+  const describeCluster = {
+    Effect: 'Allow',
+    Action: 'eks:DescribeCluster',
+    Resource: { 'Fn::Sub': `arn:\${AWS::Partition}:eks:\${AWS::Region}:\${AWS::AccountId}:cluster/prod` },
+  };
+
+  it('let schedule write its log and fill the queues, and nothing else', () => {
     expect(statements(withMinimal, 'ScheduleRole')).toEqual([
       {
         Effect: 'Allow',
         Action: ['logs:CreateLogStream', 'logs:PutLogEvents'],
         Resource: getAtt('ScheduleLogGroup', 'Arn'),
       },
-      { Effect: 'Allow', Action: 'sqs:SendMessage', Resource: getAtt('TickQueue', 'Arn') },
+      {
+        Effect: 'Allow',
+        Action: 'sqs:SendMessage',
+        Resource: [getAtt('TickQueue', 'Arn'), getAtt('ReconcileQueue', 'Arn')],
+      },
     ]);
     expect(properties(withMinimal, 'ScheduleRole').ManagedPolicyArns).toBeUndefined();
   });
 
-  it('let scale-check write its log, empty the queue and describe its cluster, and nothing else', () => {
+  it('let scale-check write its log, empty its queue, call for rounds and describe its cluster, and nothing else', () => {
     expect(statements(withMinimal, 'ScaleCheckRole')).toEqual([
       {
         Effect: 'Allow',
@@ -189,29 +249,46 @@ describe('the permissions', () => {
         Action: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'],
         Resource: getAtt('TickQueue', 'Arn'),
       },
-      {
-        Effect: 'Allow',
-        Action: 'eks:DescribeCluster',
-        Resource: { 'Fn::Sub': `arn:\${AWS::Partition}:eks:\${AWS::Region}:\${AWS::AccountId}:cluster/prod` },
-      },
+      { Effect: 'Allow', Action: 'sqs:SendMessage', Resource: getAtt('ReconcileQueue', 'Arn') },
+      describeCluster,
     ]);
     expect(properties(withMinimal, 'ScaleCheckRole').ManagedPolicyArns).toEqual([]);
   });
 
-  it('are in two roles, each assumed by Lambda alone', () => {
+  it('let reconcile write its log, empty and fill its queue and describe its cluster, and nothing else', () => {
+    expect(statements(withMinimal, 'ReconcileRole')).toEqual([
+      {
+        Effect: 'Allow',
+        Action: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+        Resource: getAtt('ReconcileLogGroup', 'Arn'),
+      },
+      {
+        Effect: 'Allow',
+        Action: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:SendMessage'],
+        Resource: getAtt('ReconcileQueue', 'Arn'),
+      },
+      describeCluster,
+    ]);
+    expect(properties(withMinimal, 'ReconcileRole').ManagedPolicyArns).toEqual([]);
+  });
+
+  it('are in three roles, each assumed by Lambda alone', () => {
     const roles = Object.entries(withMinimal.template.Resources).filter(([, { Type }]) => Type === 'AWS::IAM::Role');
 
-    expect(roles.map(([id]) => id).sort()).toEqual(['ScaleCheckRole', 'ScheduleRole']);
+    expect(roles.map(([id]) => id).sort()).toEqual(['ReconcileRole', 'ScaleCheckRole', 'ScheduleRole']);
     for (const [id] of roles)
       expect(properties(withMinimal, id).AssumeRolePolicyDocument.Statement).toEqual([
         { Effect: 'Allow', Principal: { Service: 'lambda.amazonaws.com' }, Action: 'sts:AssumeRole' },
       ]);
   });
 
-  it('make the role of scale-check the group headrace of the cluster', () => {
-    expect(properties(withMinimal, 'ScaleCheckAccessEntry')).toEqual({
+  it.each([
+    ['scale-check', 'ScaleCheckAccessEntry', 'ScaleCheckRole'],
+    ['reconcile', 'ReconcileAccessEntry', 'ReconcileRole'],
+  ])('make the role of %s the group headrace of the cluster', (_name, entry, role) => {
+    expect(properties(withMinimal, entry)).toEqual({
       ClusterName: 'prod',
-      PrincipalArn: getAtt('ScaleCheckRole', 'Arn'),
+      PrincipalArn: getAtt(role, 'Arn'),
       Type: 'STANDARD',
       KubernetesGroups: ['headrace'],
     });
@@ -228,31 +305,45 @@ describe('the permissions', () => {
 });
 
 describe('the VPC', () => {
-  it('is not there unless subnets are given', () => {
-    expect(properties(withMinimal, 'ScaleDashcheckLambdaFunction').VpcConfig).toBeUndefined();
+  const inside = [
+    ['scale-check', 'ScaleDashcheckLambdaFunction', 'ScaleCheckRole'],
+    ['reconcile', 'ReconcileLambdaFunction', 'ReconcileRole'],
+  ] as const;
+
+  it.each(inside)('is not there unless subnets are given: %s', (_name, id) => {
+    expect(properties(withMinimal, id).VpcConfig).toBeUndefined();
   });
 
-  it('holds scale-check alone, which then may manage its network interfaces', () => {
+  it.each(inside)('holds %s, which then may manage its network interfaces', (_name, id, role) => {
     const policy = 'iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole';
 
-    expect(properties(withComplete, 'ScaleDashcheckLambdaFunction').VpcConfig).toEqual({
+    expect(properties(withComplete, id).VpcConfig).toEqual({
       SubnetIds: ['subnet-1', 'subnet-2'],
       SecurityGroupIds: ['sg-1'],
     });
-    expect(properties(withComplete, 'ScaleCheckRole').ManagedPolicyArns).toEqual([
+    expect(properties(withComplete, role).ManagedPolicyArns).toEqual([
       { 'Fn::Join': [':', ['arn', { Ref: 'AWS::Partition' }, policy]] },
     ]);
+  });
+
+  it('does not hold schedule, which reaches SQS from outside', () => {
     expect(properties(withComplete, 'ScheduleLambdaFunction').VpcConfig).toBeUndefined();
   });
 });
 
 describe('the alarms', () => {
-  const alarms = ['NoTickAlarm', 'DeadLettersAlarm', 'ScaleCheckErrorsAlarm', 'UnjudgedAlarm'];
+  const alarms = [
+    ...['NoTickAlarm', 'DeadLettersAlarm', 'ScaleCheckErrorsAlarm', 'UnjudgedAlarm'],
+    ...['NoRoundAlarm', 'ReconcileDeadLettersAlarm', 'ReconcileErrorsAlarm', 'UnreconciledAlarm'],
+  ];
 
-  it('ring when no tick was completed for 5 minutes', () => {
-    expect(properties(withMinimal, 'NoTickAlarm')).toMatchObject({
+  it.each([
+    ['tick', 'NoTickAlarm', 'Ticks'],
+    ['round', 'NoRoundAlarm', 'Rounds'],
+  ])('ring when no %s was completed for 5 minutes', (_what, id, metric) => {
+    expect(properties(withMinimal, id)).toMatchObject({
       Namespace: 'Headrace',
-      MetricName: 'Ticks',
+      MetricName: metric,
       Dimensions: [{ Name: 'service', Value: 'headrace-prod' }],
       Statistic: 'Sum',
       Period: 60,
@@ -263,26 +354,59 @@ describe('the alarms', () => {
     });
   });
 
-  it('ring when there are dead letters', () => {
-    expect(properties(withMinimal, 'DeadLettersAlarm')).toMatchObject({
+  it('do not ring for rounds where only scaling is wanted', () => {
+    expect(properties(scalingOnly, 'NoRoundAlarm').TreatMissingData).toBe('notBreaching');
+    expect(properties(scalingOnly, 'NoTickAlarm').TreatMissingData).toBe('breaching');
+  });
+
+  it.each([
+    ['Unjudged', 'UnjudgedAlarm'],
+    ['Unreconciled', 'UnreconciledAlarm'],
+  ])('ring when half of what there is stays %s for 5 minutes', (metric, id) => {
+    expect(properties(withMinimal, id)).toMatchObject({
+      Namespace: 'Headrace',
+      MetricName: metric,
+      Statistic: 'Minimum',
+      EvaluationPeriods: 5,
+      ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+      Threshold: 50,
+      TreatMissingData: 'notBreaching',
+    });
+  });
+
+  it.each([
+    ['DeadLettersAlarm', 'TickDeadLetterQueue'],
+    ['ReconcileDeadLettersAlarm', 'ReconcileDeadLetterQueue'],
+  ])('ring when there are dead letters: %s', (id, queue) => {
+    expect(properties(withMinimal, id)).toMatchObject({
       Namespace: 'AWS/SQS',
       MetricName: 'ApproximateNumberOfMessagesVisible',
-      Dimensions: [{ Name: 'QueueName', Value: getAtt('TickDeadLetterQueue', 'QueueName') }],
+      Dimensions: [{ Name: 'QueueName', Value: getAtt(queue, 'QueueName') }],
       ComparisonOperator: 'GreaterThanThreshold',
       Threshold: 0,
     });
   });
 
-  it('ring when scale-check keeps crashing or running out of time', () => {
-    expect(properties(withMinimal, 'ScaleCheckErrorsAlarm')).toMatchObject({
+  it.each([
+    ['scale-check', 'ScaleCheckErrorsAlarm', 'ScaleDashcheckLambdaFunction'],
+    ['reconcile', 'ReconcileErrorsAlarm', 'ReconcileLambdaFunction'],
+  ])('ring when %s keeps crashing or running out of time', (_name, id, functionId) => {
+    expect(properties(withMinimal, id)).toMatchObject({
       Namespace: 'AWS/Lambda',
       MetricName: 'Errors',
-      Dimensions: [{ Name: 'FunctionName', Value: { Ref: 'ScaleDashcheckLambdaFunction' } }],
+      Dimensions: [{ Name: 'FunctionName', Value: { Ref: functionId } }],
       EvaluationPeriods: 5,
       DatapointsToAlarm: 3,
       ComparisonOperator: 'GreaterThanThreshold',
       Threshold: 0,
     });
+  });
+
+  it('are all looked at here', () => {
+    const isAlarm = ([, { Type }]: [string, { Type: string }]) => Type === 'AWS::CloudWatch::Alarm';
+    const found = Object.entries(withMinimal.template.Resources).filter(isAlarm);
+
+    expect(found.map(([id]) => id).sort()).toEqual(alarms.toSorted());
   });
 
   it.each(alarms)('tell the topic, if there is one: %s', (alarm) => {
@@ -294,10 +418,12 @@ describe('the alarms', () => {
   });
 });
 
-it('tells the role and the queue of the stack', () => {
+it('tells the roles and the queues of the stack', () => {
   expect(withMinimal.template.Outputs).toMatchObject({
     ScaleCheckRoleArn: { Value: getAtt('ScaleCheckRole', 'Arn') },
+    ReconcileRoleArn: { Value: getAtt('ReconcileRole', 'Arn') },
     TickQueueUrl: { Value: { Ref: 'TickQueue' } },
+    ReconcileQueueUrl: { Value: { Ref: 'ReconcileQueue' } },
   });
 });
 
@@ -330,12 +456,18 @@ describe('the params', () => {
     expect(await read('vpc', params)).toEqual(params);
   });
 
+  it('call for rounds unless only scaling is wanted', async () => {
+    expect(await read('reconcileQueueUrl', { scalingOnly: 'false' })).toEqual({ Ref: 'ReconcileQueue' });
+    expect(await read('reconcileQueueUrl', { scalingOnly: true, reconcileQueueUrl: 'http://x' })).toBeNull();
+  });
+
   it.each([
     ['clusters', {}, 'which EKS cluster? Add --param=cluster=NAME'],
     ['clusters', { cluster: 'prod', endpoint: 'https://x' }, 'certificateAuthority is missing'],
     ['clusters', { cluster: 'prod', certificateAuthority: 'x' }, 'endpoint is missing'],
     ['vpc', { subnetIds: 'subnet-1' }, 'securityGroupIds is missing'],
     ['vpc', { securityGroupIds: 'sg-1' }, 'subnetIds is missing'],
+    ['reconcileQueueUrl', { scalingOnly: 'yes' }, 'scalingOnly must be true or false, but is yes'],
     ['stage', { cluster: 'data_platform' }, 'add --stage NAME'],
     ['stage', { cluster: 'a'.repeat(41) }, 'add --stage NAME'],
   ])('refuse, for %s, %j', async (name, params, message) => {

@@ -51,21 +51,43 @@ function secondsBetween(earlier: string, later: string): number {
   return (secondOf(later) - secondOf(earlier) + 86_400) % 86_400;
 }
 
-describe('the story', () => {
+const BEING_DEPLOYED = expect.stringContaining('is being deployed');
+const STARTING = expect.stringContaining('ClusterStarting: ');
+const SAVEPOINTING = expect.stringContaining('Savepointing: ');
+const SUBMITTING = expect.stringContaining('SubmittingJob: ');
+
+/** A story is twenty minutes of rounds: seconds, on a machine that has nothing else to do. */
+const PATIENCE = { timeout: 120_000 };
+
+describe('the story', PATIENCE, () => {
   it('has the numbers that were promised, in their order', async () => {
     const { lines } = await tell();
 
-    const words = lines.map(wordsOf);
-    expect(words).toEqual([
+    expect(lines.map(wordsOf)).toEqual([
       '2 TaskManagers × 2 slots, target 40 % of their CPU request',
+      BEING_DEPLOYED,
+      STARTING,
+      SUBMITTING,
+      '2 TaskManagers run, parallelism 4',
       expect.stringContaining('stays at 2'),
       'load rises: 80 % of what 2 TaskManagers request',
       expect.stringMatching(/scales from 2 to 4: cpu 80%\/40%: ceil\(2 × 80\/40\) = 4$/),
-      '4 TaskManagers run, parallelism 8',
+      STARTING,
+      SAVEPOINTING,
+      BEING_DEPLOYED,
+      SUBMITTING,
+      expect.stringMatching(/^4 TaskManagers run, parallelism 8, restored from s3:\S+savepoint\S+$/),
+      expect.stringContaining('stays at 4: cpu 40%/40%'),
       'load falls to what it was',
       expect.stringMatching(/stays at 4: .*the largest recommendation of the last 300 s is 4$/),
       expect.stringMatching(/scales from 4 to 2: .*ceil\(4 × 20\/40\) = 2$/),
-      '2 TaskManagers run, parallelism 4',
+      STARTING,
+      SAVEPOINTING,
+      BEING_DEPLOYED,
+      SUBMITTING,
+      expect.stringMatching(/^2 TaskManagers run, parallelism 4, restored from s3:\S+savepoint\S+$/),
+      expect.stringContaining('stays at 2: cpu 40%/40%'),
+      expect.stringMatching(/^3 jobs one after the other, 0 s of two at once, \d+ records counted exactly once$/),
     ]);
   });
 
@@ -124,7 +146,7 @@ describe('the story', () => {
   });
 });
 
-describe('npm start', () => {
+describe('npm start', PATIENCE, () => {
   const run = promisify(execFile);
   const start = (...words: string[]) => run(process.execPath, ['infra/sandbox/start.ts', ...words]);
 
