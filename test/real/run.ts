@@ -9,18 +9,24 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { buildControlPlane } from './bench/build.ts';
+import { buildFlink } from './bench/flink-build.ts';
 
 const repository = join(import.meta.dirname, '..', '..');
 
-// Given to the loopback, the whole prefix is local: the servers use 10.77.0.1, and any other address of it can be bound as a pod's.
+// Given to the loopback, the whole prefix is local: the servers use 10.77.0.1. Pods that run have addresses of their own (pod-network.ts).
 const network = '10.77.0.1/16';
 
 /** The programs that the tests run beside Go, and the package that has each of them on Debian and its relatives. */
 const requiredPrograms = [
   { program: 'ip', versionFlag: '-V', packageName: 'iproute2' },
   { program: 'unshare', versionFlag: '--version', packageName: 'util-linux' },
+  { program: 'nsenter', versionFlag: '--version', packageName: 'util-linux' },
   { program: 'setpriv', versionFlag: '--version', packageName: 'util-linux' },
+  { program: 'mount', versionFlag: '--version', packageName: 'mount' },
   { program: 'openssl', versionFlag: 'version', packageName: 'openssl' },
+  { program: 'java', versionFlag: '--version', packageName: 'default-jdk-headless' },
+  { program: 'javac', versionFlag: '--version', packageName: 'default-jdk-headless' },
+  { program: 'mvn', versionFlag: '--version', packageName: 'maven' },
 ];
 
 try {
@@ -33,10 +39,12 @@ try {
 async function runRealTests(vitestArguments: readonly string[]): Promise<number> {
   if (process.platform !== 'linux') throw new Error('needs Linux: the servers run in network and process namespaces');
   await requirePrograms();
-  const binary = await buildControlPlane((line) => console.log(line));
+  const say = (line: string) => console.log(line);
+  const flinkFolder = await buildFlink(say);
+  const binary = await buildControlPlane(say);
   const directory = await mkdtemp(join(tmpdir(), 'headrace-real-'));
   try {
-    return await runVitestInNamespaces({ binary, directory, vitestArguments });
+    return await runVitestInNamespaces({ binary, flinkFolder, directory, vitestArguments });
   } finally {
     // Processes that were killed with their namespace may still be on their way out, and write.
     await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
@@ -59,11 +67,12 @@ async function requirePrograms(): Promise<void> {
 
 interface Run {
   readonly binary: string;
+  readonly flinkFolder: string;
   readonly directory: string;
   readonly vitestArguments: readonly string[];
 }
 
-function runVitestInNamespaces({ binary, directory, vitestArguments }: Run): Promise<number> {
+function runVitestInNamespaces({ binary, flinkFolder, directory, vitestArguments }: Run): Promise<number> {
   const asRoot = process.getuid?.() === 0;
   const namespaces = [
     ...(asRoot ? [] : ['--user', '--map-root-user']),
@@ -82,7 +91,12 @@ function runVitestInNamespaces({ binary, directory, vitestArguments }: Run): Pro
     {
       cwd: repository,
       stdio: 'inherit',
-      env: { ...process.env, HEADRACE_REAL_BINARY: binary, HEADRACE_REAL_DIRECTORY: directory },
+      env: {
+        ...process.env,
+        HEADRACE_REAL_BINARY: binary,
+        HEADRACE_REAL_FLINK: flinkFolder,
+        HEADRACE_REAL_DIRECTORY: directory,
+      },
     },
   );
   // A terminal sends Ctrl-C to vitest as well, which then ends in good order; the others would reach this process alone.

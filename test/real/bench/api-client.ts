@@ -32,6 +32,16 @@ export interface ApiClient {
   close(): void;
 }
 
+export interface WatchingApiClient extends ApiClient {
+  /** The events of a watch, until the server ends it or `signal` is given; throws when the connection breaks, or the answer is 300 or more. */
+  watch<Watched>(path: string, signal: AbortSignal): AsyncIterable<WatchEvent<Watched>>;
+}
+
+export interface WatchEvent<Watched> {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
+  readonly object: Watched;
+}
+
 export const mergePatch = { 'content-type': 'application/merge-patch+json' };
 export const applyPatch = { 'content-type': 'application/apply-patch+yaml' };
 
@@ -55,7 +65,7 @@ export interface ApiClientOptions {
   readonly token?: string;
 }
 
-export function createApiClient({ endpoint, certificateAuthority, token }: ApiClientOptions): ApiClient {
+export function createApiClient({ endpoint, certificateAuthority, token }: ApiClientOptions): WatchingApiClient {
   const agent = new Agent({ keepAlive: true, maxSockets: 16, ca: certificateAuthority });
   const credentials = token === undefined ? {} : { authorization: `Bearer ${token}` };
 
@@ -73,6 +83,8 @@ export function createApiClient({ endpoint, certificateAuthority, token }: ApiCl
       headers: {
         accept: 'application/json',
         ...(payload === undefined ? {} : { 'content-type': 'application/json' }),
+        // Node says it for every method but DELETE, whose body the API server would take for the next request.
+        ...(payload === undefined ? {} : { 'content-length': String(Buffer.byteLength(payload)) }),
         ...credentials,
         ...headers,
       },
@@ -91,7 +103,34 @@ export function createApiClient({ endpoint, certificateAuthority, token }: ApiCl
     return answer.body;
   };
 
-  return { request, send, close: () => agent.destroy() };
+  // Connections apart from the others, which are kept for so long that those would find none left.
+  const watchAgent = new Agent({ ca: certificateAuthority });
+  const watch: WatchingApiClient['watch'] = async function* <Watched>(path: string, signal: AbortSignal) {
+    const outgoing = httpsRequest(new URL(path, endpoint), { agent: watchAgent, headers: credentials, signal });
+    outgoing.end();
+    const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage];
+    const status = incoming.statusCode ?? 0;
+    if (status >= 300) {
+      const body = await text(incoming);
+      throw new UnexpectedAnswerError(`watching ${path}`, { status, headers: incoming.headers, body });
+    }
+    let rest = '';
+    for await (const chunk of incoming.setEncoding('utf8')) {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) yield JSON.parse(line) as WatchEvent<Watched>;
+    }
+  };
+
+  return {
+    request,
+    send,
+    watch,
+    close: () => {
+      agent.destroy();
+      watchAgent.destroy();
+    },
+  };
 }
 
 async function exchange(url: URL, options: RequestOptions, payload: string | undefined): Promise<Answer<unknown>> {

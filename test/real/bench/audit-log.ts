@@ -44,6 +44,8 @@ export interface AuditEvent {
   readonly requestObject?: unknown;
   /** RFC 3339 with microseconds. */
   readonly requestReceivedTimestamp: string;
+  /** When the answer began or, of the last event of a request, ended; RFC 3339 with microseconds. */
+  readonly stageTimestamp: string;
 }
 
 interface AuditLogSource {

@@ -5,7 +5,7 @@ import { execFile } from 'node:child_process';
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { type ApiClient, createApiClient } from './api-client.ts';
+import { createApiClient, type WatchingApiClient } from './api-client.ts';
 import { type AuditEvent, auditPolicy, readAuditLog } from './audit-log.ts';
 import { startEksAuthenticator } from './eks-authenticator.ts';
 import { eventually } from './eventually.ts';
@@ -30,7 +30,7 @@ export interface ControlPlane {
   readonly certificateAuthority: string;
   /** Path of a kubeconfig of a member of system:masters. */
   readonly adminKubeconfig: string;
-  readonly admin: ApiClient;
+  readonly admin: WatchingApiClient;
   /** Key and certificate (PEM) for a server at `benchAddress`. */
   readonly tls: { readonly key: string; readonly cert: string };
 

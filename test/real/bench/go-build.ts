@@ -77,7 +77,8 @@ async function readGoVersion({ title }: GoProgram): Promise<string> {
   }
 }
 
-function cacheFolder(): string {
+/** Where what was built stays from run to run. */
+export function cacheFolder(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'headrace');
 }
 

@@ -135,7 +135,7 @@ export class Stage {
   async #startHeadrace(): Promise<TickReport> {
     const options = ['--namespace', namespace, '--kubeconfig', this.#controlPlane.adminKubeconfig];
     await promisify(execFile)(process.execPath, [program, 'check', ...options]);
-    return { cluster: clusterName, time: Date.now(), autoscalers: [] };
+    return { cluster: clusterName, time: Date.now(), autoscalers: [], changed: [], rescaled: [] };
   }
 
   async #wakeHpas(index: number): Promise<void> {

@@ -1,0 +1,135 @@
+// The parts of a Pod that the bench's kubelet reads, what it reports of one, and what it gives to a container.
+import type { KubernetesObject } from './follow.ts';
+
+export interface Pod extends KubernetesObject {
+  readonly metadata: KubernetesObject['metadata'] & {
+    readonly namespace: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly deletionTimestamp?: string;
+    /** Seconds. */
+    readonly deletionGracePeriodSeconds?: number;
+  };
+  readonly spec: { readonly nodeName?: string; readonly containers: readonly [ContainerSpec, ...ContainerSpec[]] };
+}
+
+export interface ContainerSpec {
+  readonly name: string;
+  readonly image: string;
+  readonly args?: readonly string[];
+  readonly env?: readonly EnvironmentVariable[];
+  readonly envFrom?: readonly unknown[];
+  readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
+  readonly readinessProbe?: Probe;
+}
+
+interface EnvironmentVariable {
+  readonly name: string;
+  readonly value?: string;
+  readonly valueFrom?: { readonly fieldRef?: { readonly fieldPath: string } };
+}
+
+/** In seconds; the API server has filled in every default but that of the first delay, which is none. */
+export interface Probe {
+  /** Of no other kind; a container with one cannot be started. */
+  readonly httpGet: { readonly path?: string; readonly port: number | string };
+  readonly initialDelaySeconds?: number;
+  readonly periodSeconds: number;
+  readonly timeoutSeconds: number;
+  readonly successThreshold: number;
+  readonly failureThreshold: number;
+}
+
+/** The `state` of a container as the API has it. */
+export type ContainerState =
+  | { readonly waiting: { readonly reason: string; readonly message?: string } }
+  | { readonly running: { readonly startedAt: string } };
+
+export interface Termination {
+  readonly exitCode: number;
+  readonly reason: 'Completed' | 'Error';
+  readonly startedAt: string;
+  readonly finishedAt: string;
+}
+
+/** How a pod stands. */
+export interface PodState {
+  readonly startTime: string;
+  /** Undefined until it has a network. */
+  readonly ip: string | undefined;
+  readonly container: ContainerState;
+  readonly lastTermination: Termination | undefined;
+  readonly restartCount: number;
+  readonly isReady: boolean;
+  readonly readyChangeTime: string;
+}
+
+/** RFC 3339, in whole seconds, as Kubernetes writes times. */
+export function formatTime(time = new Date()): string {
+  return time.toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+/** What a kubelet writes into the status of a pod. */
+export function podStatus({ name, image }: ContainerSpec, hostIp: string, state: PodState): object {
+  const { startTime, ip, container, lastTermination, restartCount, isReady, readyChangeTime } = state;
+  const isRunning = 'running' in container;
+  const condition = (type: string, isTrue: boolean, lastTransitionTime: string) => ({
+    type,
+    status: isTrue ? 'True' : 'False',
+    lastTransitionTime,
+  });
+  return {
+    phase: isRunning || restartCount > 0 || lastTermination ? 'Running' : 'Pending',
+    startTime,
+    hostIP: hostIp,
+    ...(ip === undefined ? {} : { podIP: ip, podIPs: [{ ip }] }),
+    conditions: [
+      condition('PodScheduled', true, startTime),
+      condition('Initialized', true, startTime),
+      condition('ContainersReady', isReady, readyChangeTime),
+      condition('Ready', isReady, readyChangeTime),
+    ],
+    containerStatuses: [
+      {
+        ...{ name, image, imageID: image, ready: isReady, started: isRunning, restartCount, state: container },
+        lastState: lastTermination ? { terminated: lastTermination } : {},
+      },
+    ],
+  };
+}
+
+/** Throws when a pod asks for what a kubelet of this size does not do, and a test would wonder why it has no effect. */
+export function checkPod({ spec }: Pod): void {
+  const { containers } = spec;
+  if (containers.length > 1) throw new Error('more than one container is not known here');
+  const [{ envFrom = [], readinessProbe }] = containers;
+  if (envFrom.length > 0) throw new Error('envFrom is not known here');
+  if (readinessProbe && !readinessProbe.httpGet) throw new Error('probes other than httpGet are not known here');
+}
+
+/** The environment of a container. Throws when a variable comes from something that is not known here. */
+export function containerEnvironment(
+  { metadata, spec }: Pod,
+  { ip, nodeName }: { readonly ip: string; readonly nodeName: string },
+): Readonly<Record<string, string>> {
+  const [container] = spec.containers;
+  const fields: Readonly<Record<string, string>> = {
+    'metadata.name': metadata.name,
+    'metadata.namespace': metadata.namespace,
+    'metadata.uid': metadata.uid,
+    'spec.nodeName': nodeName,
+    'status.podIP': ip,
+  };
+
+  const environment: Record<string, string> = { HOSTNAME: metadata.name };
+  for (const { name, value = '', valueFrom } of container.env ?? []) {
+    const field = valueFrom && fields[valueFrom.fieldRef?.fieldPath ?? ''];
+    if (valueFrom && field === undefined) throw new Error(`the source of ${name} is not known here`);
+    environment[name] = field ?? expand(value, environment);
+  }
+  return environment;
+}
+
+/** Replaces $(NAME) by a variable that came before; $$ is a dollar sign. */
+function expand(value: string, environment: Readonly<Record<string, string>>): string {
+  return value.replace(/\$\$|\$\(([\w.-]+)\)/g, (all, name) => (all === '$$' ? '$' : (environment[name] ?? all)));
+}

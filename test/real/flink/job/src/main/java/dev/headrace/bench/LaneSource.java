@@ -1,0 +1,267 @@
+package dev.headrace.bench;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.apache.flink.api.connector.source.Boundedness;
+import org.apache.flink.api.connector.source.ReaderOutput;
+import org.apache.flink.api.connector.source.Source;
+import org.apache.flink.api.connector.source.SourceReader;
+import org.apache.flink.api.connector.source.SourceReaderContext;
+import org.apache.flink.api.connector.source.SourceSplit;
+import org.apache.flink.api.connector.source.SplitEnumerator;
+import org.apache.flink.api.connector.source.SplitEnumeratorContext;
+import org.apache.flink.api.java.tuple.Tuple2;
+import org.apache.flink.core.io.InputStatus;
+import org.apache.flink.core.io.SimpleVersionedSerializer;
+
+/** Emits (lane, 0), (lane, 1), (lane, 2) … for every lane; what comes next is part of each checkpoint. */
+final class LaneSource implements Source<Tuple2<Integer, Long>, LaneSource.Lane, List<LaneSource.Lane>> {
+    private static final long serialVersionUID = 1;
+    private static final int LANES = 64;
+
+    private final long recordsPerSecond;
+    private final long recordsPerLane;
+
+    /**
+     * @param recordsPerSecond of all lanes together, at any parallelism
+     * @param records after how many of them the source ends, rounded up to full lanes; Long.MAX_VALUE: never
+     */
+    LaneSource(long recordsPerSecond, long records) {
+        this.recordsPerSecond = recordsPerSecond;
+        this.recordsPerLane = records == Long.MAX_VALUE ? Long.MAX_VALUE : (records + LANES - 1) / LANES;
+    }
+
+    @Override
+    public Boundedness getBoundedness() {
+        // A job of a bounded source ends as FINISHED all the same, and takes checkpoints until then.
+        return Boundedness.CONTINUOUS_UNBOUNDED;
+    }
+
+    @Override
+    public SplitEnumerator<Lane, List<Lane>> createEnumerator(SplitEnumeratorContext<Lane> context) {
+        List<Lane> lanes = IntStream.range(0, LANES).mapToObj(id -> new Lane(id, 0)).collect(Collectors.toList());
+        return new Dealer(context, lanes);
+    }
+
+    @Override
+    public SplitEnumerator<Lane, List<Lane>> restoreEnumerator(SplitEnumeratorContext<Lane> context, List<Lane> undealt) {
+        return new Dealer(context, undealt);
+    }
+
+    @Override
+    public SourceReader<Tuple2<Integer, Long>, Lane> createReader(SourceReaderContext context) {
+        return new Reader(recordsPerSecond / (double) LANES, recordsPerLane);
+    }
+
+    @Override
+    public SimpleVersionedSerializer<Lane> getSplitSerializer() {
+        return new LaneSerializer();
+    }
+
+    @Override
+    public SimpleVersionedSerializer<List<Lane>> getEnumeratorCheckpointSerializer() {
+        return new LanesSerializer();
+    }
+
+    /** One sequence of numbers, and the number that comes next. */
+    static final class Lane implements SourceSplit {
+        final int id;
+        long next;
+
+        Lane(int id, long next) {
+            this.id = id;
+            this.next = next;
+        }
+
+        @Override
+        public String splitId() {
+            return Integer.toString(id);
+        }
+    }
+
+    /** Deals the lanes that no reader has, to the readers in turn. */
+    private static final class Dealer implements SplitEnumerator<Lane, List<Lane>> {
+        private final SplitEnumeratorContext<Lane> context;
+        private final List<Lane> undealt;
+
+        Dealer(SplitEnumeratorContext<Lane> context, List<Lane> undealt) {
+            this.context = context;
+            this.undealt = new ArrayList<>(undealt);
+        }
+
+        @Override
+        public void addReader(int subtask) {
+            for (Lane lane : List.copyOf(undealt)) {
+                if (lane.id % context.currentParallelism() == subtask) {
+                    context.assignSplit(lane, subtask);
+                    undealt.remove(lane);
+                }
+            }
+            context.signalNoMoreSplits(subtask);
+        }
+
+        @Override
+        public void addSplitsBack(List<Lane> lanes, int subtask) {
+            undealt.addAll(lanes);
+        }
+
+        @Override
+        public List<Lane> snapshotState(long checkpointId) {
+            return new ArrayList<>(undealt);
+        }
+
+        @Override
+        public void start() {}
+
+        @Override
+        public void handleSplitRequest(int subtask, String host) {}
+
+        @Override
+        public void close() {}
+    }
+
+    /** Reads its lanes in turn, at an even pace. */
+    private static final class Reader implements SourceReader<Tuple2<Integer, Long>, Lane> {
+        private static final long LONGEST_DELAY_MADE_UP_FOR = TimeUnit.MILLISECONDS.toNanos(100);
+        // A few records at once: to wake up for each costs more than to read it.
+        private static final long SHORTEST_PAUSE = TimeUnit.MILLISECONDS.toNanos(10);
+
+        private final double recordsPerSecondOfLane;
+        private final long recordsPerLane;
+        private final ArrayDeque<Lane> lanes = new ArrayDeque<>();
+        private final List<Lane> finished = new ArrayList<>();
+        private CompletableFuture<Void> laneAdded = new CompletableFuture<>();
+        private boolean hasAllLanes;
+        private double due = System.nanoTime();
+
+        Reader(double recordsPerSecondOfLane, long recordsPerLane) {
+            this.recordsPerSecondOfLane = recordsPerSecondOfLane;
+            this.recordsPerLane = recordsPerLane;
+        }
+
+        @Override
+        public void addSplits(List<Lane> added) {
+            lanes.addAll(added);
+            laneAdded.complete(null);
+        }
+
+        @Override
+        public void notifyNoMoreSplits() {
+            hasAllLanes = true;
+            laneAdded.complete(null);
+        }
+
+        @Override
+        public InputStatus pollNext(ReaderOutput<Tuple2<Integer, Long>> output) {
+            if (lanes.isEmpty()) {
+                return isBounded() && hasAllLanes ? InputStatus.END_OF_INPUT : InputStatus.NOTHING_AVAILABLE;
+            }
+            if (System.nanoTime() < due) {
+                return InputStatus.NOTHING_AVAILABLE;
+            }
+            emit(lanes.remove(), output);
+            return InputStatus.NOTHING_AVAILABLE;
+        }
+
+        private void emit(Lane lane, ReaderOutput<Tuple2<Integer, Long>> output) {
+            if (lane.next >= recordsPerLane) {
+                finished.add(lane);
+                return;
+            }
+            output.collect(Tuple2.of(lane.id, lane.next++));
+            lanes.add(lane);
+            double interval = TimeUnit.SECONDS.toNanos(1) / (recordsPerSecondOfLane * lanes.size());
+            due = Math.max(due, System.nanoTime() - LONGEST_DELAY_MADE_UP_FOR) + interval;
+        }
+
+        private boolean isBounded() {
+            return recordsPerLane != Long.MAX_VALUE;
+        }
+
+        @Override
+        public CompletableFuture<Void> isAvailable() {
+            if (lanes.isEmpty()) {
+                if (!hasAllLanes && laneAdded.isDone()) {
+                    laneAdded = new CompletableFuture<>();
+                }
+                return laneAdded;
+            }
+            long wait = (long) due - System.nanoTime();
+            if (wait <= 0) {
+                return CompletableFuture.completedFuture(null);
+            }
+            long pause = Math.max(wait, SHORTEST_PAUSE);
+            // On the timer's own thread: where there are two cores, the default is a new thread for each.
+            Executor later = CompletableFuture.delayedExecutor(pause, TimeUnit.NANOSECONDS, Runnable::run);
+            return CompletableFuture.runAsync(() -> {}, later);
+        }
+
+        @Override
+        public List<Lane> snapshotState(long checkpointId) {
+            List<Lane> all = new ArrayList<>(lanes);
+            all.addAll(finished);
+            return all;
+        }
+
+        @Override
+        public void start() {}
+
+        @Override
+        public void close() {}
+    }
+
+    private static final class LaneSerializer implements SimpleVersionedSerializer<Lane> {
+        static final int BYTES = Integer.BYTES + Long.BYTES;
+
+        @Override
+        public int getVersion() {
+            return 1;
+        }
+
+        @Override
+        public byte[] serialize(Lane lane) {
+            return ByteBuffer.allocate(BYTES).putInt(lane.id).putLong(lane.next).array();
+        }
+
+        @Override
+        public Lane deserialize(int version, byte[] bytes) {
+            ByteBuffer buffer = ByteBuffer.wrap(bytes);
+            return new Lane(buffer.getInt(), buffer.getLong());
+        }
+    }
+
+    private static final class LanesSerializer implements SimpleVersionedSerializer<List<Lane>> {
+        private final LaneSerializer one = new LaneSerializer();
+
+        @Override
+        public int getVersion() {
+            return 1;
+        }
+
+        @Override
+        public byte[] serialize(List<Lane> lanes) {
+            ByteBuffer buffer = ByteBuffer.allocate(lanes.size() * LaneSerializer.BYTES);
+            lanes.forEach(lane -> buffer.put(one.serialize(lane)));
+            return buffer.array();
+        }
+
+        @Override
+        public List<Lane> deserialize(int version, byte[] bytes) throws IOException {
+            List<Lane> lanes = new ArrayList<>();
+            for (ByteBuffer buffer = ByteBuffer.wrap(bytes); buffer.hasRemaining(); ) {
+                byte[] lane = new byte[LaneSerializer.BYTES];
+                buffer.get(lane);
+                lanes.add(one.deserialize(version, lane));
+            }
+            return lanes;
+        }
+    }
+}
