@@ -121,7 +121,7 @@ export function podSelectorsOf(uid: string, hash: string, cluster: Cluster | und
 }
 
 /** @returns 'Ready', or what is missing */
-export function judgeCluster(scene: Scene, revision: Revision): string {
+function judgeCluster(scene: Scene, revision: Revision): string {
   const { hash } = rolloutOf(scene);
   const { jobManager, taskManager } = clusterOf(scene, hash) ?? {};
   if (jobManager === undefined || taskManager === undefined) return 'its Deployments are not there';

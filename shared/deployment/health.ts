@@ -70,7 +70,7 @@ export function describeJob(before: JobStatus = {}, view: JobView | undefined, n
 }
 
 /** Not a word of Flink: its JobManager does not know the job any more. */
-export const LOST = 'LOST';
+const LOST = 'LOST';
 
 function describeCheckpoints(checkpoints: Checkpoints | undefined): Partial<JobStatus> {
   if (checkpoints === undefined) return {};

@@ -8,8 +8,6 @@ export interface Questions {
   readonly hash: string;
   /** Overview and TaskManagers. */
   readonly cluster: boolean;
-  /** All its jobs, in short. */
-  readonly jobs: boolean;
   /** Whether this job could be run. */
   readonly plan?: JobRequest;
   readonly of: readonly JobQuestions[];
@@ -38,7 +36,6 @@ function questionsOf(scene: Scene, hash: string): Questions {
   return {
     hash,
     cluster: true,
-    jobs: scene.status.phase === 'SubmittingJob' || scene.status.phase === 'RollingBackJob',
     of: jobIdsOn(scene, hash).map((jobId) => questionsOfJob(scene, jobId)),
     ...(plan && { plan }),
   };

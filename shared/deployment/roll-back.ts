@@ -172,7 +172,9 @@ function resubmit(scene: Scene, failure: Failure): Transition {
     if (running === undefined) return stay(scene);
     const { id, attempts } = nextId(scene, 'rollback');
     const [adopted] = running;
-    return note(scene, { rollout: { ...rollout, attempts, rollbackJobId: adopted?.id ?? id } });
+    // With the id goes the place from which the job begins, so that each further look means the same.
+    const savepointPath = origin.path;
+    return note(scene, { savepointPath, rollout: { ...rollout, attempts, rollbackJobId: adopted?.id ?? id } });
   }
 
   const view = jobViewOf(scene, hash, rollout.rollbackJobId);

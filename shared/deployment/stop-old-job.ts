@@ -140,7 +140,7 @@ export function cancelOldJob(scene: Scene): Transition {
 }
 
 /** A job that does not end by itself is cancelled; one whose JobManager is silent ends when its cluster is stopped. */
-export function waitForEnd(scene: Scene, state: JobState): Transition {
+function waitForEnd(scene: Scene, state: JobState): Transition {
   const { hash, id } = oldJobOf(scene);
   const isLate = isPast(rolloutOf(scene).deadline, scene.now);
   const hasSavepoint = Boolean(scene.status.savepointPath);

@@ -62,14 +62,15 @@ export function isForeign({ status }: Pick<Application, 'status'>): boolean {
 }
 
 /** The annotation with which a user decides about a cluster that was not recognised. */
-export const TAKE_OVER = 'headrace.dev/take-over';
+const TAKE_OVER = 'headrace.dev/take-over';
 
 /** @returns what the adoption comes to, or why it has to wait for the user */
 export function adopt(scene: Scene): Transition | Failure {
   const { desired, status, application } = scene;
   if ('faults' in desired) return { reason: 'InvalidSpec', message: desired.faults.join('; ') };
   const say = application.annotations[TAKE_OVER]?.toLowerCase();
-  if (say === 'redeploy') return beginNewCluster(scene, desired);
+  if (say === 'redeploy')
+    return isJobUntouched(status.phase) ? beginNewCluster(scene, desired) : inProgress(status.phase);
   const { deployHash = '' } = status;
   if (deployHash === '') return adoptBeginning(scene, desired);
   const cluster = clusterOf(scene, deployHash);
@@ -84,6 +85,16 @@ export function adopt(scene: Scene): Transition | Failure {
 
 const REDEPLOY = `annotate the application with ${TAKE_OVER}=redeploy to deploy its spec`;
 const ADVICE = `${REDEPLOY}, or with ${TAKE_OVER}=adopt to take what runs for it`;
+
+/** Lyft's operator has not stopped or submitted a job in these. */
+function isJobUntouched(phase: string | undefined): boolean {
+  return isAtRest(phase) || phase === 'Updating' || phase === 'ClusterStarting';
+}
+
+function inProgress(phase: string | undefined): Failure {
+  const message = `another operator left a deploy in phase ${phase} that cannot be gone on with: let it end it, or roll it back, first`;
+  return { reason: 'DeployInProgress', message };
+}
 
 function isAtRest(phase: string | undefined): boolean {
   return phase === 'Running' || phase === 'DeployFailed' || phase === undefined || phase === '';
@@ -156,11 +167,8 @@ function adoptMidway(scene: Scene, wanted: WantedRevision): Transition | Failure
   const target = [...observation.clusters.values()].find(
     (cluster) => cluster.hash !== status.deployHash && recognise(scene, wanted, cluster, cluster.hash) !== undefined,
   );
-  if (!RESUMABLE.includes(phase) || target === undefined || isBlueGreen(scene))
-    return {
-      reason: 'DeployInProgress',
-      message: `another operator left a deploy in phase ${phase} that cannot be gone on with; ${REDEPLOY}`,
-    };
+  if (target === undefined && isJobUntouched(phase)) return beginNewCluster(scene, wanted);
+  if (!RESUMABLE.includes(phase) || target === undefined || isBlueGreen(scene)) return inProgress(phase);
   if (!observation.revisions.has(wanted.name)) return storeFirst(scene, wanted);
   const rollout = {
     kind: 'NewCluster' as const,

@@ -47,7 +47,6 @@ describe('at rest', () => {
       {
         hash: OLD,
         cluster: true,
-        jobs: expect.any(Boolean),
         of: [
           {
             jobId: OLD_JOB,

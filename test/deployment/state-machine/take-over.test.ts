@@ -162,14 +162,29 @@ describe('F16: an annotation that was added since makes the hash another', () =>
   });
 });
 
+describe('a deploy that was begun for another spec', () => {
+  it.each(['Updating', 'ClusterStarting'])('is begun anew for this one while its job is untouched: %s', (phase) => {
+    const next = met({ status: { phase } });
+
+    expect(next.status).toMatchObject({ phase: 'Updating', deployHash: HASH, rollout: { kind: 'NewCluster' } });
+  });
+
+  it('is not, whatever the user says, once its job may have been stopped', () => {
+    const next = met({ status: { phase: 'SubmittingJob' }, annotations: { 'headrace.dev/take-over': 'redeploy' } });
+
+    expect(next.effects).toEqual([]);
+    expect(conditionOf(next, 'Owned')).toMatchObject({ status: 'False', reason: 'DeployInProgress' });
+  });
+});
+
 describe('what cannot be adopted', () => {
   it.each`
-    what                             | parts                                       | reason
-    ${'a spec with faults'}          | ${{ spec: { parallelism: 0 } }}             | ${'InvalidSpec'}
-    ${'a cluster that is not there'} | ${{ clusters: [] }}                         | ${'ClusterMissing'}
-    ${'a rollback'}                  | ${{ status: { phase: 'RollingBackJob' } }}  | ${'DeployInProgress'}
-    ${'a rescale'}                   | ${{ status: { phase: 'Rescaling' } }}       | ${'DeployInProgress'}
-    ${'a deploy of something else'}  | ${{ status: { phase: 'ClusterStarting' } }} | ${'DeployInProgress'}
+    what                             | parts                                      | reason
+    ${'a spec with faults'}          | ${{ spec: { parallelism: 0 } }}            | ${'InvalidSpec'}
+    ${'a cluster that is not there'} | ${{ clusters: [] }}                        | ${'ClusterMissing'}
+    ${'a rollback'}                  | ${{ status: { phase: 'RollingBackJob' } }} | ${'DeployInProgress'}
+    ${'a rescale'}                   | ${{ status: { phase: 'Rescaling' } }}      | ${'DeployInProgress'}
+    ${'a job that is being stopped'} | ${{ status: { phase: 'Savepointing' } }}   | ${'DeployInProgress'}
   `('$what is left alone, and it is said why', ({ parts, reason }) => {
     const next = met(parts);
 
