@@ -508,6 +508,9 @@ function takeCheckpoints(job: FlinkJob, countAt: (time: number) => number, now: 
   const { checkpoints, settings } = job;
   const { checkpointIntervalMs: interval = 0, checkpointDirectory, behaviour, id: jobId } = settings;
   const { retainedCheckpoints: retained } = settings;
+  // A savepoint that ends the job stops its checkpoints first; they begin anew when it fails.
+  const isEnding = job.savepoints.some(({ kind, endTime }) => kind !== 'savepoint' && endTime === undefined);
+  if (isEnding) return { ...checkpoints, nextTime: Math.max(checkpoints.nextTime, now + interval) };
   if (now < checkpoints.nextTime) return checkpoints;
   const due = Math.floor((now - checkpoints.nextTime) / interval) + 1;
   const isFailing = behaviour.checkpointFails === true;

@@ -592,6 +592,21 @@ describe('checkpoints', () => {
     expect(sandbox.flink.snapshots()).toMatchObject([{ path: `s3://state/checkpoints/${id(1)}/chk-5`, count: 5000 }]);
   });
 
+  it('are as many in storage as are to be kept, the oldest first', async () => {
+    await running({ properties: { 'state.checkpoints.num-retained': '3' } }, { seconds: 55 });
+
+    const { history } = (await job(1, '/checkpoints')).json;
+    expect(history.map(({ discarded }: { discarded: boolean }) => discarded)).toEqual([
+      false,
+      false,
+      false,
+      true,
+      true,
+    ]);
+    const numbers = sandbox.flink.snapshots().map(({ path }) => path.split('/').at(-1));
+    expect(numbers).toEqual(['chk-3', 'chk-4', 'chk-5']);
+  });
+
   it('cannot be addressed without a directory', async () => {
     await running({ properties: { 'execution.checkpointing.dir': undefined } });
 
