@@ -260,15 +260,21 @@ function findKeptCheckpoint(
   const isForgotten = end === 'Lost' || checkpoints === undefined;
   const latest = isForgotten
     ? recordedCheckpoint(scene)
-    : (checkpoints.latestCompleted ?? restoredSavepoint(checkpoints));
+    : (checkpoints.latestCompleted ?? beginningOf(scene, checkpoints));
   return latest ?? { fault: 'there is no completed checkpoint' };
 }
 
 const RETAIN = 'execution.checkpointing.externalized-checkpoint-retention: RETAIN_ON_CANCELLATION keeps them';
 
 /** Before its first checkpoint a job goes on from where it was begun, as Flink itself does when it restarts one. */
-function restoredSavepoint({ latestRestored }: Checkpoints): { path: string; time: number } | undefined {
-  return latestRestored?.isSavepoint === true ? latestRestored : undefined;
+function beginningOf(
+  scene: Scene,
+  { completed, latestRestored }: Checkpoints,
+): { path: string; time: number } | undefined {
+  if (completed > 0) return undefined;
+  // The record knows when the state was saved, the JobManager only when it was restored, if it came to that.
+  const recorded = recordedCheckpoint(scene);
+  return latestRestored === undefined || latestRestored.path === recorded?.path ? recorded : latestRestored;
 }
 
 /** What was last seen while the JobManager still knew the job: a checkpoint of its own, else where it had begun. */

@@ -160,11 +160,13 @@ function noteSubmitted(scene: Scene, { id }: Job): Transition {
   return note({ ...scene, status: forgetErrors(status) }, { rollout, ...jobStatus }, [event]);
 }
 
-/** Of a job that has just begun: what is submitted again in a rollback, and nothing that was seen of the job before it. */
+/** Of a job that has just begun: what is submitted again in a rollback, and of the job before it only where this one began. */
 export function newJobStatus({ status, now }: Scene, jobID: string, restorePath: string | undefined): JobStatus {
   const { jarName, entryClass, programArgs, parallelism, allowNonRestoredState } = status.jobStatus ?? {};
+  const { lastCheckpoint, lastCheckpointTime = null } = status.jobStatus ?? {};
   return {
     jobID,
+    ...(lastCheckpoint && lastCheckpoint === restorePath && { lastCheckpoint, lastCheckpointTime }),
     ...(jarName !== undefined && { jarName }),
     ...(entryClass !== undefined && { entryClass }),
     ...(programArgs !== undefined && { programArgs }),

@@ -27,8 +27,8 @@ const selectorOf = (service: string) =>
 
 function podSelectorOf(hash: string | undefined): string | undefined {
   const { spec } = orders.sandbox.store.get('Deployment', 'flink', `orders-${hash}-jm`) ?? {};
-  const { matchLabels } = spec?.selector as { matchLabels: Record<string, string> };
-  return matchLabels['pod-deployment-selector'];
+  const selector = spec?.selector as { matchLabels: Record<string, string> } | undefined;
+  return selector?.matchLabels['pod-deployment-selector'];
 }
 
 describe('New and ClusterStarting', () => {

@@ -34,7 +34,7 @@ it('is taken over as it runs once nobody else writes its status, and can be scal
 
   expect(besideIt).toContain(NOT_OWNED);
   expect(stillBesideIt).toContain(NOT_OWNED);
-  expect(await scene.message('Owned')).toContain('flinkk8soperator wrote to the status');
+  expect(await scene.message('Owned')).toContain('flinkk8soperator writes to the status');
   expect((await scene.application()).spec.taskManagerConfig.replicas).toBeUndefined();
   expect(await scene.revisions()).toEqual([]);
 

@@ -1,14 +1,15 @@
 // Deploys as tests disturb them: each brings an application to just before its first round, and says what must come of it.
 
+import type { JarSettings } from '../../infra/sandbox/images.ts';
 import {
   ADAPTIVE,
-  aDeployedApplication,
   anApplication,
   type Deployments,
   IMAGE,
   NAMESPACE,
   NEXT_IMAGE,
   noDeployments,
+  type SpecOptions,
   STEP_SECONDS,
 } from './deployments.ts';
 
@@ -25,6 +26,20 @@ export interface Scenario {
   readonly isBlueGreen?: boolean;
 }
 
+/** Its jobs take their time to be saved and to end, so that rounds come in between. */
+async function aRunningApplication(spec: SpecOptions = {}, job: JarSettings = {}): Promise<Deployments> {
+  const deployments = await noDeployments();
+  describeJobs(deployments, IMAGE, job);
+  describeJobs(deployments, NEXT_IMAGE, {});
+  deployments.add(spec);
+  await deployments.roundsUntil('Running');
+  return deployments;
+}
+
+function describeJobs({ sandbox }: Deployments, image: string, job: JarSettings): void {
+  sandbox.flink.image(image, { jars: { 'orders.jar': { savepointSeconds: 3, cancelSeconds: 3, ...job } } });
+}
+
 export const firstDeploy: Scenario = {
   name: 'deploys an application first',
   prepare: () => anApplication(),
@@ -35,7 +50,7 @@ export const firstDeploy: Scenario = {
 export const newImage: Scenario = {
   name: 'deploys another image',
   prepare: async () => {
-    const deployments = await aDeployedApplication();
+    const deployments = await aRunningApplication();
     deployments.edit((spec) => ({ ...spec, image: NEXT_IMAGE }));
     return deployments;
   },
@@ -50,7 +65,7 @@ export const newImage: Scenario = {
 export const newSize: Scenario = {
   name: 'follows a size that was written through /scale',
   prepare: async () => {
-    const deployments = await aDeployedApplication();
+    const deployments = await aRunningApplication();
     await deployments.scale(4);
     return deployments;
   },
@@ -65,7 +80,7 @@ export const newSize: Scenario = {
 export const growthInPlace: Scenario = {
   name: 'enlarges a cluster in place, with the adaptive scheduler',
   prepare: async () => {
-    const deployments = await aDeployedApplication({ scaleMode: 'InPlace', flinkConfig: ADAPTIVE });
+    const deployments = await aRunningApplication({ scaleMode: 'InPlace', flinkConfig: ADAPTIVE });
     // It goes on from a checkpoint of its own: there has to be one.
     await deployments.rounds(12);
     await deployments.scale(4);
@@ -78,7 +93,7 @@ export const growthInPlace: Scenario = {
 export const shrinkingInPlace: Scenario = {
   name: 'shrinks a cluster in place, with the adaptive scheduler',
   prepare: async () => {
-    const deployments = await aDeployedApplication({ parallelism: 8, scaleMode: 'InPlace', flinkConfig: ADAPTIVE });
+    const deployments = await aRunningApplication({ parallelism: 8, scaleMode: 'InPlace', flinkConfig: ADAPTIVE });
     await deployments.rounds(12);
     await deployments.scale(2);
     return deployments;
@@ -90,7 +105,7 @@ export const shrinkingInPlace: Scenario = {
 export const growthWithSavepoint: Scenario = {
   name: 'enlarges a cluster in place, with a savepoint',
   prepare: async () => {
-    const deployments = await aDeployedApplication({ scaleMode: 'InPlace' });
+    const deployments = await aRunningApplication({ scaleMode: 'InPlace' });
     await deployments.scale(4);
     return deployments;
   },
@@ -105,8 +120,8 @@ export const growthWithSavepoint: Scenario = {
 export const rollBack: Scenario = {
   name: 'brings the old job back when the new one fails at its start',
   prepare: async () => {
-    const deployments = await aDeployedApplication({ timeouts: { verticesSeconds: 6 } });
-    deployments.sandbox.flink.image(NEXT_IMAGE, { jars: { 'orders.jar': { failsAtStart: 'no such topic' } } });
+    const deployments = await aRunningApplication({ timeouts: { verticesSeconds: 6 } });
+    describeJobs(deployments, NEXT_IMAGE, { failsAtStart: 'no such topic' });
     deployments.edit((spec) => ({ ...spec, image: NEXT_IMAGE }));
     return deployments;
   },
@@ -130,10 +145,7 @@ function hasRolledBack(deployments: Deployments): boolean {
 export const recovery: Scenario = {
   name: 'goes on from a checkpoint because no savepoint can be taken',
   prepare: async () => {
-    const deployments = await noDeployments();
-    deployments.sandbox.flink.image(IMAGE, { jars: { 'orders.jar': { savepointFails: 'no space left' } } });
-    deployments.add();
-    await deployments.roundsUntil('Running');
+    const deployments = await aRunningApplication({}, { savepointFails: 'no space left' });
     await deployments.rounds(16);
     deployments.edit((spec) => ({ ...spec, image: NEXT_IMAGE }));
     return deployments;
@@ -149,7 +161,7 @@ export const recovery: Scenario = {
 export const restart: Scenario = {
   name: 'starts a lost job again from its latest checkpoint',
   prepare: async () => {
-    const deployments = await aDeployedApplication({ restartPolicy: 'FromLatestCheckpoint' });
+    const deployments = await aRunningApplication({ restartPolicy: 'FromLatestCheckpoint' });
     await deployments.roundsUntil(() => deployments.status().jobStatus?.lastCheckpoint !== undefined);
     deployments.killJobManager();
     deployments.sandbox.clock.advance(STEP_SECONDS);
@@ -207,7 +219,7 @@ export const newColourTornDown: Scenario = {
 };
 
 async function aSecondColour(): Promise<Deployments> {
-  const deployments = await aDeployedApplication({ deploymentMode: 'BlueGreen' });
+  const deployments = await aRunningApplication({ deploymentMode: 'BlueGreen' });
   deployments.edit((spec) => ({ ...spec, image: NEXT_IMAGE }));
   return deployments;
 }
@@ -225,7 +237,7 @@ function runsBoth(deployments: Deployments): boolean {
 export const deletion: Scenario = {
   name: 'deletes an application and saves its job',
   prepare: async () => {
-    const deployments = await aDeployedApplication();
+    const deployments = await aRunningApplication();
     await deployments.delete();
     return deployments;
   },
@@ -250,7 +262,7 @@ export const takeOver: Scenario = {
 
 /** What Lyft's operator deploys is the same in names and hash, but it writes less into the status, and keeps no revision. */
 async function asLyftLeftIt(): Promise<Deployments> {
-  const deployments = await aDeployedApplication();
+  const deployments = await aRunningApplication();
   const { store } = deployments.sandbox;
   for (const { metadata } of store.list('ControllerRevision'))
     store.remove('ControllerRevision', NAMESPACE, metadata.name);

@@ -274,6 +274,23 @@ describe('F12: a job that was lost or has failed is never noticed, and every upd
     await expectCounting();
   });
 
+  it('F12: a restart that did not come up is tried again from the same checkpoint, when its back-off is over', async () => {
+    const neverByItself = { 'restart-strategy.type': 'none' };
+    orders = await aDeployedApplication({ restartPolicy: 'FromLatestCheckpoint', flinkConfig: neverByItself });
+    await orders.rounds(60);
+    describeJar(IMAGE, { failsAtStart: 'no connection' });
+    orders.failJob({ isFatal: true });
+    await orders.roundsUntil('DeployFailed');
+    describeJar(IMAGE, {});
+
+    orders.sandbox.clock.advance(300);
+    await orders.roundsUntil('Running');
+
+    const [, failed, restarted] = orders.runs();
+    expect(failed).toMatchObject({ state: 'FAILED', restoredFrom: expect.stringContaining('/chk-') });
+    expect(restarted).toMatchObject({ state: 'RUNNING', restoredFrom: failed?.restoredFrom });
+  });
+
   it('F12: an update of a lost job goes on from the latest checkpoint that was recorded', async () => {
     orders = await aDeployedApplication({ restartPolicy: 'FromLatestCheckpoint' });
     await orders.rounds(60);

@@ -1,6 +1,7 @@
 // Pods as the network sees them. Each has a network namespace of its own, with a localhost and an address that all others reach through one
 // bridge, and a hosts file in the place of the cluster's DNS. All of it lies inside the namespaces of the run and is gone with them.
 import { execFile, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, fstatSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -28,23 +29,25 @@ export async function openPodNetwork(): Promise<PodNetwork> {
   await runIp([`link add ${bridge} type bridge`, `addr add ${prefix}.0.1/16 dev ${bridge}`, `link set ${bridge} up`]);
   // No address comes back, as in a cluster at rest: whoever still uses one of a pod that is gone meets nobody.
   let addressCount = 1;
+  // The kernel takes the links of namespaces that are gone away in its own time: those of the file before may still be there.
+  const tag = randomBytes(2).toString('hex');
   return {
     addPod: (hosts) => {
       addressCount += 1;
-      return addPod(addressCount, hosts);
+      return addPod(addressCount, `pod-${tag}-${addressCount}`, hosts);
     },
     close: removeBridge,
   };
 }
 
-async function addPod(number: number, hosts: HostsFile): Promise<PodSandbox> {
+async function addPod(number: number, link: string, hosts: HostsFile): Promise<PodSandbox> {
   const ip = `${prefix}.${number >> 8}.${number & 255}`;
   const holder = await startHolder(hosts);
   // With another mount namespace a process would begin in its root.
   const enter = (folder: string) => ['nsenter', `--target=${holder.pid}`, '--net', '--mount', `--wd=${folder}`];
   await runIp([
-    `link add pod${number} type veth peer name eth0 netns ${holder.pid}`,
-    `link set pod${number} master ${bridge} up`,
+    `link add ${link} type veth peer name eth0 netns ${holder.pid}`,
+    `link set ${link} master ${bridge} up`,
   ]);
   await runIp(['link set lo up', `addr add ${ip}/16 dev eth0`, 'link set eth0 up'], enter('/'));
   return { ip, enter, close: holder.end };
