@@ -16,9 +16,11 @@ import type {
   ServiceView,
 } from '../deployment/types.ts';
 import { createJobManager, type JobManager } from '../flink/job-manager.ts';
+import { POD_SELECTOR, partsOf } from '../kubernetes/application-labels.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import { listRevisions } from '../kubernetes/controller-revisions.ts';
 import { type ApplicationDeployment, listDeploymentsOf } from '../kubernetes/deployments.ts';
+import { listPods } from '../kubernetes/pods.ts';
 import { type ApplicationService, listServicesOf } from '../kubernetes/services.ts';
 import { listTroubles } from '../kubernetes/troubled-pods.ts';
 import { attempt, mapReading } from './reading.ts';
@@ -50,7 +52,8 @@ export async function observeDeployment(
   parts: Parts,
   now: number,
 ): Promise<Observation> {
-  const objects = { clusters: findClusters(application, parts), services: findServices(application, parts) };
+  const clusters = await countPods(client, application, findClusters(application, parts));
+  const objects = { clusters, services: findServices(application, parts) };
   const glance = { ...objects, revisions: new Map(), jobManagers: new Map(), troubles: [] };
   const scene = createScene({ application, observation: glance, now });
   const [revisions, troubles] = await Promise.all([
@@ -79,6 +82,23 @@ function findClusters(application: Application, { deployments, services }: Parts
   for (const { hash, view } of services.filter(isOwn(application)))
     if (hash !== undefined) add(hash, { service: view });
   return clusters;
+}
+
+/** Pods are counted where none is to be left: a Deployment does not count those that are about to go. */
+async function countPods(
+  client: KubernetesClient,
+  { namespace, name }: Application,
+  clusters: ReadonlyMap<string, Cluster>,
+): Promise<ReadonlyMap<string, Cluster>> {
+  const isEmptied = ({ jobManager, taskManager }: Cluster) => jobManager?.replicas === 0 || taskManager?.replicas === 0;
+  if (![...clusters.values()].some(isEmptied)) return clusters;
+  const pods = await listPods(client, [namespace], partsOf(name));
+  const counted = [...clusters].map(([hash, cluster]) => {
+    const selectors = [cluster.jobManager?.podSelector, cluster.taskManager?.podSelector];
+    const podCount = pods.filter(({ labels }) => selectors.includes(labels[POD_SELECTOR])).length;
+    return [hash, { ...cluster, podCount }] as const;
+  });
+  return new Map(counted);
 }
 
 function findServices(application: Application, { services }: Parts): ReadonlyMap<string, ServiceView> {

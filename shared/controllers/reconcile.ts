@@ -10,7 +10,7 @@ import { sizeSpecOf } from '../deployment/scene.ts';
 import { type Step, step } from '../deployment/state-machine.ts';
 import { findCompany, latestWriter } from '../deployment/take-over.ts';
 import type { Application, ApplicationStatus, Effect, Event, Failure, LastSeenError } from '../deployment/types.ts';
-import { ControlPlaneError, describeError, TerminalError } from '../errors.ts';
+import { ControlPlaneError, describeError, RetryableError, TerminalError } from '../errors.ts';
 import { JobManagerError } from '../flink/errors.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import { getApplication, listApplications, patchApplicationStatus } from '../kubernetes/deployed-application.ts';
@@ -25,6 +25,7 @@ import { type ApplicationService, listServices } from '../kubernetes/services.ts
 import { formatTime } from '../units.ts';
 import { acts } from './observe.ts';
 import { jobManagerOf, observeDeployment, type Parts, readParts } from './observe-deployment.ts';
+import { attempt } from './reading.ts';
 import { type Bounds, plantSize, withinBounds } from './seed.ts';
 
 export interface ApplicationReport {
@@ -70,7 +71,7 @@ export async function reconcileShard(
   { only }: ReconcileOptions = {},
 ): Promise<ReconcileReport> {
   const client = cluster.client.within({ budgetMilliseconds: CALL_BUDGET_MILLISECONDS });
-  const world = only === undefined ? await readWorld(client, namespaces) : await readSome(client, only);
+  const world = only === undefined ? await readWorlds(client, namespaces, plane.log) : await readSome(client, only);
   const startTime = await plane.now();
   const round: Round = { plane, cluster: { ...cluster, client }, log: plane.log, startTime };
   const applications = await mapBounded(world, CONCURRENCY, (seen) => reconcileOrReport(round, seen));
@@ -88,6 +89,20 @@ interface Seen {
   readonly application: Application;
   /** Absent: to be read. */
   readonly parts?: Parts;
+}
+
+/** One world per namespace that is named, so that a right that is missing in one stops no other. */
+async function readWorlds(client: KubernetesClient, namespaces: Namespaces, log: Log): Promise<readonly Seen[]> {
+  if (namespaces.length < 2) return readWorld(client, namespaces);
+  const readings = await Promise.all(namespaces.map((namespace) => attempt(readWorld(client, [namespace]))));
+  const failures = readings.flatMap((reading, index) =>
+    'unreadable' in reading ? [{ namespace: namespaces[index], error: reading.unreadable }] : [],
+  );
+  for (const failure of failures) log.error('namespace not read', failure);
+  const [first] = failures;
+  if (first !== undefined && failures.length === readings.length)
+    throw new RetryableError(`reading the FlinkApplications of ${first.namespace}: ${first.error}`);
+  return readings.flatMap((reading) => ('value' in reading ? reading.value : []));
 }
 
 /** A whole shard with three questions, whatever the number of its applications. */

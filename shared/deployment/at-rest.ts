@@ -28,7 +28,7 @@ import {
 import { findRestorePath, isUnsettled } from './stop-old-job.ts';
 import { pointService } from './submit.ts';
 import { genericServiceName } from './templates.ts';
-import type { ApplicationStatus, Effect, Event, FailedDeploy, Revision } from './types.ts';
+import type { ApplicationStatus, Effect, Event, FailedDeploy, JobView, Revision } from './types.ts';
 
 /** So many revisions are kept beside those in use: what was deployed can be looked up, and deployed again. */
 const REVISION_HISTORY_LIMIT = 10;
@@ -110,13 +110,24 @@ function beginDeploy(scene: Scene, wanted: WantedRevision): Transition {
   if (isBlueGreen(scene))
     return telling(beginNewCluster(scene, wanted), warning('NotScalingInPlace', 'BlueGreen does not scale in place'));
   const view = jobViewOf(scene, status.deployHash, status.jobStatus?.jobID);
+  if (isHalfRead(scene, view)) return stay(scene);
   if (jobStateOf(view) !== 'Active') return beginNewCluster(scene, wanted);
   const isAdaptive = known(view?.resourceRequirements) !== undefined;
   const hasCheckpoints = known(view?.checkpointConfig)?.intervalMilliseconds !== undefined;
-  if (isAdaptive && hasCheckpoints) return beginInPlace(scene, wanted, 'InPlace');
+  // With parallelism 1 a vertex that has a parallelism of its own looks like one that follows the job's.
+  if (isAdaptive && hasCheckpoints && current.parallelism > 1) return beginInPlace(scene, wanted, 'InPlace');
   const grows =
     wanted.revision.taskManagers > current.taskManagers && wanted.revision.parallelism > current.parallelism;
   return grows ? beginInPlace(scene, wanted, 'InPlaceWithSavepoint') : beginNewCluster(scene, wanted);
+}
+
+/** One answer that failed to come must not cost the job its cluster; a JobManager that is silent for long is another matter. */
+function isHalfRead({ status, now, options }: Scene, view: JobView | undefined): boolean {
+  const unread = [view?.job, view?.resourceRequirements, view?.checkpointConfig];
+  if (unread.every((reading) => reading !== undefined && 'value' in reading)) return false;
+  const condition = status.conditions?.find(({ type }) => type === 'JobRunning');
+  const silentSince = condition?.status === 'Unknown' ? Date.parse(condition.lastTransitionTime) : now;
+  return now - silentSince < options.timeouts.clusterStartSeconds * 1000;
 }
 
 function isOnlyResized(current: Revision, wanted: Revision): boolean {

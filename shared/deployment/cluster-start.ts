@@ -22,6 +22,7 @@ import {
   targetRevision,
   telling,
   updatingColour,
+  warning,
 } from './scene.ts';
 import { derivePodSelectors, taskManagerSelector } from './templates.ts';
 import type { Cluster, ClusterTarget, Effect, Failure, Plan, Revision, Vertex } from './types.ts';
@@ -72,12 +73,18 @@ export function startCluster(scene: Scene): Transition {
     if (verdict !== 'Unknown') return failDeploy(scene, verdict);
   }
   if (!isPast(deadline, now)) return stay(scene, creation);
+  if (readiness === 'Ready') return goOnUnrehearsed(scene);
   const hindrances = observation.troubles.length > 0 ? `: ${observation.troubles.join('; ')}` : '';
-  const seen = readiness === 'Ready' ? 'its JobManager does not say whether the job can run' : readiness;
   return failDeploy(scene, {
     reason: 'ClusterStartTimedOut',
-    message: `Flink cluster ${hash} did not come up within ${options.timeouts.clusterStartSeconds} s: ${seen}${hindrances}`,
+    message: `Flink cluster ${hash} did not come up within ${options.timeouts.clusterStartSeconds} s: ${readiness}${hindrances}`,
   });
+}
+
+/** A main method that takes longer than a call may last cannot be tried ahead; its job can be submitted all the same. */
+function goOnUnrehearsed(scene: Scene): Transition {
+  const message = 'The JobManager did not say in time whether the job can be run: it is submitted without that';
+  return telling(leaveClusterStarting(scene), warning('NotRehearsed', message));
 }
 
 /** Somebody deleted the pinned target: it cannot be deployed, and what runs goes on. */
@@ -181,6 +188,9 @@ export function tooParallel(vertex: {
 /** Lyft's order of phases: a first deploy falls through Savepointing, where there is nothing to save. */
 function leaveClusterStarting(scene: Scene): Transition {
   const { timeouts, isSavepointDisabled } = scene.options;
-  if (isSavepointDisabled && isBlueGreen(scene)) return enter(scene, 'SubmittingJob', timeouts.submitSeconds);
+  if (isSavepointDisabled && isBlueGreen(scene)) {
+    const savepointPath = isFirstDeploy(scene) ? scene.options.firstSavepointPath : '';
+    return enter(scene, 'SubmittingJob', timeouts.submitSeconds, { savepointPath });
+  }
   return enter(scene, isSavepointDisabled ? 'Cancelling' : 'Savepointing', timeouts.savepointSeconds);
 }

@@ -1,10 +1,13 @@
 import type { Cluster, DeploymentView, Effect } from './types.ts';
 
-/** Whether no pod of a cluster is left to run a job. A cluster that is not there is stopped. */
+/**
+ * Whether no pod of a cluster is left to run a job, not even one that is about to go: a Deployment does not count those. A
+ * cluster that is not there is stopped.
+ */
 export function isStopped(cluster: Cluster | undefined): boolean {
-  return deploymentsOf(cluster).every(
-    ({ replicas, statusReplicas, isObserved }) => replicas === 0 && statusReplicas === 0 && isObserved,
-  );
+  const deployments = deploymentsOf(cluster);
+  if (deployments.length === 0) return true;
+  return deployments.every(({ replicas, isObserved }) => replicas === 0 && isObserved) && cluster?.podCount === 0;
 }
 
 /** Takes a cluster's pods away and leaves everything else, so that it can be started again. */

@@ -7,7 +7,6 @@ import { deriveId } from './ids.ts';
 import {
   after,
   clusterOf,
-  exhaustion,
   hasEnded,
   isBlueGreen,
   isPast,
@@ -48,9 +47,8 @@ export function deleteApplication(scene: Scene): Transition {
   const job = jobs.find(({ state, view }) => !hasEnded(state) || isBeingSaved(view));
   if (job === undefined) return release(scene);
   const deletion = status.deletion ?? { deadline: after(now, 0), attempts: 0 };
-  if (isPast(deletion.deadline, now)) return giveUp(scene, job, 'it did not end in time');
-  const refusal = exhaustion(scene);
-  if (refusal !== undefined) return giveUp(scene, job, refusal.message);
+  if (isPast(deletion.deadline, now))
+    return giveUp(scene, job, status.lastSeenError?.appError ?? 'it did not end in time');
   if (job.state === 'Unreadable' || job.state === 'Cancelling' || hasEnded(job.state)) return stay(scene);
   if (options.deleteMode === 'ForceCancel') return stay(scene, [{ kind: 'CancelJob', hash: job.hash, jobId: job.id }]);
   return saveAndEnd(scene, job, deletion);

@@ -2,8 +2,9 @@
 // parallelism, on its own cluster at its own size, from the savepoint that was taken of it.
 
 import { isStopped, scaleTo, stopCluster } from './clusters.ts';
-import { failDeploy, nextId } from './failures.ts';
+import { failDeploy, nextId, noteError } from './failures.ts';
 import {
+  after,
   classify,
   clusterOf,
   currentRevision,
@@ -30,22 +31,19 @@ import { judgeStart, newJobStatus, pointService, selectorOf } from './submit.ts'
 import type { Effect, Failure, JobStatus, JobSubmission, ResourceRequirements } from './types.ts';
 
 export function rollBackJob(scene: Scene): Transition {
-  const { status } = scene;
-  const rollout = rolloutOf(scene);
-  const failure = rollout.failure ?? { reason: 'DeployFailed', message: 'The deploy failed' };
-  if (isPast(rollout.deadline, scene.now) || isRefused(scene)) return giveUp(scene, failure);
-  if (!hasNewJobEnded(scene)) return stay(scene, endNewJob(scene));
+  const failure = rolloutOf(scene).failure ?? { reason: 'DeployFailed', message: 'The deploy failed' };
+  // First a look, then the clock: a job that is up is not given up because it is looked at late.
+  const wait = (effects: readonly Effect[]) =>
+    isPast(rolloutOf(scene).deadline, scene.now) ? giveUp(scene, failure) : stay(scene, effects);
+  if (!hasNewJobEnded(scene)) return wait(endNewJob(scene));
 
-  const restoring = [...restoreSize(scene), ...pointService(scene, status.deployHash ?? '')];
+  const restoring = [...restoreSize(scene), ...pointService(scene, scene.status.deployHash ?? '')];
   const old = oldJob(scene);
-  if (restoring.length > 0 || old.state === 'Unreadable') return stay(scene, restoring);
-  if (old.isLeaving) return stay(scene);
-  if (old.state === 'Active') return bringBack(scene, failure, { ...status.jobStatus, jobID: old.id });
-  return resubmit(scene, failure);
-}
-
-function isRefused(scene: Scene): boolean {
-  return exhaustion(scene) !== undefined;
+  if (restoring.length > 0 || old.state === 'Unreadable') return wait(restoring);
+  if (old.isLeaving) return wait([]);
+  if (old.state === 'Active' || old.state === 'Finished')
+    return bringBack(scene, failure, { ...scene.status.jobStatus, jobID: old.id });
+  return resubmit(scene, { failure, wait });
 }
 
 /** Says what must be done by hand: nothing runs now. */
@@ -54,16 +52,22 @@ function giveUp(scene: Scene, failure: Failure, cause?: string): Transition {
   const from = savepointPath ? `; its state is in ${savepointPath}` : '';
   const reason = cause ?? scene.status.lastSeenError?.appError ?? 'it did not come back in time';
   const message = `The old job could not be brought back: ${reason}${from}`;
-  const { rollbackJobId, oldJobId } = rolloutOf(scene);
-  const jobID = rollbackJobId ?? oldJobId ?? '';
-  // Whatever brings the job back later begins where it was saved, not at an older checkpoint.
-  const jobStatus = savepointPath ? newJobStatus(scene, jobID, savepointPath) : { ...scene.status.jobStatus, jobID };
   const failed = failDeploy(
     scene,
     { reason: 'RollbackFailed', message: `${failure.message}. ${message}` },
-    { jobStatus },
+    { jobStatus: abandonedJob(scene) },
   );
   return telling(failed, warning('RollbackFailed', message));
+}
+
+/** Whatever brings the job back later begins where it was saved, not at an older checkpoint: as a job that was lost. */
+function abandonedJob(scene: Scene): JobStatus {
+  const { savepointPath, jobStatus } = scene.status;
+  const { rollbackJobId, oldJobId = '' } = rolloutOf(scene);
+  if (!savepointPath) return { ...jobStatus, jobID: rollbackJobId ?? oldJobId };
+  const hasEnded = oldJob(scene).state !== 'Active';
+  const id = rollbackJobId ?? (hasEnded ? nextId(scene, 'rollback').id : oldJobId);
+  return newJobStatus(scene, id, savepointPath);
 }
 
 /** In place, the new job is the old one. */
@@ -159,36 +163,69 @@ function bringBack(scene: Scene, failure: Failure, jobStatus: JobStatus): Transi
   return failDeploy(scene, failure, { jobStatus, ...selectorOf(scene, scene.status.deployHash ?? '') });
 }
 
-function resubmit(scene: Scene, failure: Failure): Transition {
+interface Rollback {
+  readonly failure: Failure;
+  /** Waits while there is time. */
+  wait(effects: readonly Effect[]): Transition;
+}
+
+/** The old job is begun again; what hinders it may pass, so it is tried several times. */
+const MAX_ROLLBACKS = 5;
+/** Before the second try, seconds in binary exponents of a tenth: 0.1 s × 2^6. */
+const FIRST_WAIT_EXPONENT = 6;
+
+function resubmit(scene: Scene, { failure, wait }: Rollback): Transition {
   const { status, observation } = scene;
   const rollout = rolloutOf(scene);
   const hash = status.deployHash ?? '';
   const { parallelism = 1 } = status.jobStatus ?? {};
   const origin = findOrigin(scene);
-  if (origin === undefined) return stay(scene);
+  if (origin === undefined) return wait([]);
   if ('fault' in origin) return giveUp(scene, failure, origin.fault);
-  if (rollout.rollbackJobId === undefined) {
-    const running = known(observation.jobManagers.get(hash)?.jobs)?.filter(({ state }) => classify(state) === 'Active');
-    if (running === undefined) return stay(scene);
-    const { id, attempts } = nextId(scene, 'rollback');
-    const [adopted] = running;
-    // With the id goes the place from which the job begins, so that each further look means the same.
-    const savepointPath = origin.path;
-    return note(scene, { savepointPath, rollout: { ...rollout, attempts, rollbackJobId: adopted?.id ?? id } });
-  }
+  if (rollout.rollbackJobId === undefined) return announceRollback(scene, origin.path) ?? wait([]);
 
   const view = jobViewOf(scene, hash, rollout.rollbackJobId);
   const job = jobOf(view);
   if (job !== undefined) {
     const verdict = judgeStart(scene, job, known(view?.failureCause) ?? '');
     if (verdict === 'Waiting') return stay(scene);
-    if (verdict !== 'Up') return giveUp(scene, failure, verdict.message);
+    if (verdict !== 'Up') return tryAgain(scene, failure, verdict.message);
     const brought = bringBack(scene, failure, newJobStatus(scene, job.id, origin.path));
     return telling(brought, normal('RollbackSucceeded', `Job ${job.id} runs again on cluster ${hash}`));
   }
+  const refusal = exhaustion(scene);
+  if (refusal !== undefined) return tryAgain(scene, failure, refusal.message);
   const slots = known(observation.jobManagers.get(hash)?.overview)?.slotsTotal ?? 0;
   const mayTry = jobStateOf(view) === 'Lost' && slots >= parallelism;
-  return stay(scene, mayTry ? [{ kind: 'SubmitJob', hash, submission: oldSubmission(scene, origin.path) }] : []);
+  return wait(mayTry ? [{ kind: 'SubmitJob', hash, submission: oldSubmission(scene, origin.path) }] : []);
+}
+
+/** @returns undefined while it is not known whether a job runs there already */
+function announceRollback(scene: Scene, savepointPath: string): Transition | undefined {
+  const { status, observation, now, options } = scene;
+  const jobs = known(observation.jobManagers.get(status.deployHash ?? '')?.jobs);
+  if (jobs === undefined) return undefined;
+  const adopted = jobs.find(({ state }) => classify(state) === 'Active');
+  const { id, attempts } = nextId(scene, 'rollback');
+  const { submitSeconds, verticesSeconds } = options.timeouts;
+  // However late it is: a job that can be begun is given the time for it.
+  const deadline = after(now, submitSeconds + verticesSeconds);
+  const rollout = { ...rolloutOf(scene), attempts, rollbackJobId: adopted?.id ?? id, deadline };
+  // With the id goes the place from which the job begins, so that each further look means the same.
+  return note(scene, { savepointPath, rollout });
+}
+
+/** An id serves once: the next try has another, after a while. */
+function tryAgain(scene: Scene, failure: Failure, cause: string): Transition {
+  const { status, now } = scene;
+  const rollout = rolloutOf(scene);
+  const tries = (rollout.rollbacks ?? 0) + 1;
+  if (tries >= MAX_ROLLBACKS || isPast(rollout.deadline, now)) return giveUp(scene, failure, cause);
+  const { id, attempts } = nextId(scene, 'rollback');
+  const next = { ...rollout, attempts, rollbacks: tries, rollbackJobId: id };
+  const waiting = { appError: cause, isRetryable: true, maxRetries: Number.MAX_SAFE_INTEGER };
+  const noted = noteError({ ...status, rollout: next, retryCount: FIRST_WAIT_EXPONENT + tries - 1 }, waiting, now);
+  return { status: noted, effects: [], events: [] };
 }
 
 /**

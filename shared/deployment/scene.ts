@@ -1,6 +1,7 @@
 // What a step looks at, and how it says what follows. Everything here is a plain question about plain values.
 
 import { formatTime } from '../units.ts';
+import { DEFAULT_TASK_SLOTS } from './flink-config.ts';
 import { revisionName, revisionOf, specDigest } from './identity.ts';
 import type { SizeSpec } from './parallelism.ts';
 import type {
@@ -69,7 +70,6 @@ export interface Options {
   readonly timeouts: Timeouts;
 }
 
-const DEFAULT_TASK_SLOTS = 16;
 const DEFAULT_TIMEOUTS: Timeouts = {
   clusterStartSeconds: 300,
   savepointSeconds: 300,

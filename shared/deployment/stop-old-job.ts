@@ -157,7 +157,7 @@ export function recoverFromCheckpoint(scene: Scene): Transition {
   const { options, status } = scene;
   const { state, view } = oldJobOf(scene);
   if (options.isRollbackForced && !hasEnded(state)) return rollBack(scene, FORCED);
-  if (state === 'Unreadable') return waitForJobManager(scene, view);
+  if (state === 'Unreadable') return waitForJobManager(scene);
   const savepoint = status.savepointTriggerId ? known(view?.savepoint) : undefined;
   // A savepoint that took longer than it was given is better than any checkpoint.
   if (savepoint?.state === 'Completed') return finishRecovering(scene, savepoint.location, state);
@@ -181,13 +181,14 @@ function endForCheckpoint(scene: Scene, view: JobView | undefined): Transition {
   return 'fault' in path ? giveUpRecovering(scene, path.fault) : waitForEnd(scene, 'Active');
 }
 
-/** A silent JobManager's cluster is stopped only for a job that can begin again from what was recorded of it. */
-function waitForJobManager(scene: Scene, view: JobView | undefined): Transition {
+/**
+ * The job of a silent JobManager may run well, and take checkpoints that delete the one on record: its cluster is stopped only
+ * where the job may begin without state.
+ */
+function waitForJobManager(scene: Scene): Transition {
   if (!isPast(rolloutOf(scene).deadline, scene.now)) return stay(scene);
-  const path = findRestorePath(scene, view, 'Lost');
-  const mayBegin = 'path' in path || scene.options.fallsBackWithoutState;
-  if (!mayBegin || isBlueGreen(scene)) return giveUpRecovering(scene, SILENT);
-  return waitForEnd(scene, 'Unreadable');
+  const mayBegin = scene.options.fallsBackWithoutState && !isBlueGreen(scene);
+  return mayBegin ? waitForEnd(scene, 'Unreadable') : giveUpRecovering(scene, SILENT);
 }
 
 function finishRecovering(scene: Scene, path: string, state: JobState): Transition {
@@ -230,9 +231,10 @@ export function findRestorePath(
   const maxAge = options.maxCheckpointRestoreAgeSeconds;
   const { latestSavepoint } = known(view?.checkpoints) ?? {};
   const startTime = status.rollout === undefined ? now : Date.parse(status.rollout.startTime);
-  if (latestSavepoint !== undefined && latestSavepoint.time >= startTime) return { path: latestSavepoint.path };
-
   const kept = findKeptCheckpoint(scene, view, end);
+  const isOfThisDeploy = latestSavepoint !== undefined && latestSavepoint.time >= startTime;
+  if (isOfThisDeploy && ('fault' in kept || latestSavepoint.time >= kept.time)) return { path: latestSavepoint.path };
+
   // A savepoint from before may be what ended the job; one of a job that runs is only old.
   const isNewest = latestSavepoint !== undefined && ('fault' in kept || latestSavepoint.time >= kept.time);
   const latest = isNewest && hasEnded(jobStateOf(view)) ? latestSavepoint : kept;

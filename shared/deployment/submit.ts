@@ -65,8 +65,10 @@ function regainRevision(scene: Scene): Transition {
 function avoidSecondJob(scene: Scene): Transition | undefined {
   if (isBlueGreen(scene) || isFirstDeploy(scene)) return undefined;
   const { hash, id, state } = oldJobOf(scene);
-  const { kind, hash: newHash } = rolloutOf(scene);
+  const { kind, hash: newHash, isSubmitted } = rolloutOf(scene);
   if (hasEnded(state)) return undefined;
+  // A new job that is there was only submitted when the old one had been seen to end.
+  if (state === 'Unreadable' && isSubmitted === true) return undefined;
   if (kind === 'Restart' && state === 'Active') return resume(scene, id);
   const over = isSubmissionOver(scene);
   if (over !== undefined || state === 'Cancelling') return over ?? stay(scene);
@@ -84,7 +86,15 @@ function resume(scene: Scene, id: string): Transition {
 
 function handOver(scene: Scene, revision: Revision, state: JobState): Transition {
   if (rolloutOf(scene).jobId === undefined) return announceJob(scene);
+  if (state === 'Unreadable' && hasGrace(scene)) return stay(scene);
   return isSubmissionOver(scene) ?? stay(scene, state === 'Lost' ? [submission(scene, revision)] : []);
+}
+
+/** A job that was taken is not given up for one look in which its JobManager did not answer. */
+function hasGrace(scene: Scene): boolean {
+  const { isSubmitted, deadline } = rolloutOf(scene);
+  const grace = scene.options.timeouts.clusterStartSeconds * 1000;
+  return isSubmitted === true && scene.now < Date.parse(deadline) + grace;
 }
 
 /** The generic service leads to the cluster whose job is, or is about to be, the application's. */
@@ -211,6 +221,11 @@ function succeed(scene: Scene, revision: Revision, job: Job): Transition {
   const { rollout, savepointPath, savepointTriggerId, ...kept } = scene.status;
   const { kind, revision: name, hash } = rolloutOf(scene);
   const { failedDeploy, failedDeployHash, rollbackHash, ...status } = forgetErrors(kept);
+  // A job that was only begun again says nothing of another revision that has failed.
+  const isOthers = kind === 'Restart' && failedDeploy !== undefined && failedDeploy.revision !== name;
+  const failure = isOthers
+    ? { failedDeploy, ...(failedDeployHash && { failedDeployHash }), ...(rollbackHash && { rollbackHash }) }
+    : {};
   const jobStatus = recordJob(scene, status.jobStatus, { revision, id: job.id });
   const events: Event[] = job.state === 'FINISHED' ? [normal('JobFinished', `Job ${job.id} has finished`)] : [];
   if (isBlueGreen(scene) && !isFirstDeploy(scene) && kind === 'NewCluster')
@@ -219,7 +234,15 @@ function succeed(scene: Scene, revision: Revision, job: Job): Transition {
       effects: [],
       events,
     };
-  const deployed = { phase: 'Running', deployHash: hash, currentRevision: name, jobStatus, ...selectorOf(scene, hash) };
+  const phase = isOthers ? 'DeployFailed' : 'Running';
+  const deployed = {
+    ...failure,
+    phase,
+    deployHash: hash,
+    currentRevision: name,
+    jobStatus,
+    ...selectorOf(scene, hash),
+  };
   return { status: { ...withoutLyftsRescale(status, kind), ...deployed }, effects: [], events };
 }
 

@@ -240,6 +240,8 @@ export interface Rollout {
   readonly isSubmitted?: boolean;
   /** With which the old job is submitted again when the new one did not come up. */
   readonly rollbackJobId?: string;
+  /** How often that has failed. */
+  readonly rollbacks?: number;
   /** Savepoints and submissions that were written down so far: each has an id of its own. */
   readonly attempts?: number;
   /** Why it is being rolled back. */
@@ -358,6 +360,8 @@ export interface Cluster {
   readonly taskManager?: DeploymentView;
   /** <application>-<hash> */
   readonly service?: ServiceView;
+  /** Pods there are, terminating ones too; counted once a Deployment of it is to have none. */
+  readonly podCount?: number;
 }
 
 export interface DeploymentView {

@@ -80,6 +80,7 @@ const Rollout = z.object({
   jobId: z.string().exactOptional(),
   isSubmitted: z.boolean().exactOptional(),
   rollbackJobId: z.string().exactOptional(),
+  rollbacks: Count.exactOptional(),
   attempts: Count.exactOptional(),
   failure: z.object({ reason: z.string(), message: z.string() }).exactOptional(),
 } satisfies SchemasOf<RolloutFields>);

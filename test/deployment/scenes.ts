@@ -163,6 +163,7 @@ export function aCluster(hash: string, { jobManagers = 1, taskManagers = 2, ...p
       labels,
     }),
     service: aService(`${NAME}-${hash}`, `jm${hash.slice(2)}`, labels),
+    ...(jobManagers === 0 && { podCount: pods }),
   };
 }
 

@@ -166,6 +166,16 @@ describe('ClusterStarting', () => {
     expect(next.isInTransition).toBe(true);
   });
 
+  it('goes on without a plan after its deadline, when everything else is there, and says so', () => {
+    const next = midway('ClusterStarting', {
+      rollout: { deadline: inSeconds(0) },
+      next: { jobManager: { ...aJobManager(), plan: { unreadable: 'timed out' } } },
+    });
+
+    expect(next.status.phase).toBe('Savepointing');
+    expect(reasonsOf(next)).toEqual(['NotRehearsed']);
+  });
+
   it('makes what is missing of the cluster, of the pinned revision', () => {
     const next = midway('ClusterStarting', { next: { cluster: undefined, jobManager: undefined } });
 

@@ -88,6 +88,30 @@ describe('the beginning of a deletion', () => {
   });
 });
 
+describe('a savepoint that cannot be asked for', () => {
+  const refused = {
+    appError: '503 no endpoints',
+    isRetryable: true,
+    maxRetries: 5,
+    lastErrorUpdateTime: secondsAgo(60),
+  };
+
+  it('is asked for again for as long as there is time, however often that failed', () => {
+    const next = saving({ status: { lastSeenError: refused, retryCount: 6 } });
+
+    expect(kindsOf(next)).toEqual(['TriggerSavepoint']);
+  });
+
+  it('is given up when the time is over, with the cause', () => {
+    const deletion = { deadline: secondsAgo(0), attempts: 0 };
+
+    const next = saving({ status: { lastSeenError: refused, retryCount: 20, deletion } });
+
+    expect(next.effects).toEqual([RELEASE]);
+    expect(next.events[0]?.message).toContain('503 no endpoints');
+  });
+});
+
 describe('deleteMode Savepoint', () => {
   it('writes an id down, then triggers it with cancel', () => {
     const announced = deleting();

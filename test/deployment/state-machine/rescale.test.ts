@@ -18,6 +18,7 @@ import {
   oldJob,
   reasonsOf,
   type SceneParts,
+  secondsAgo,
   selectorOf,
   TRIGGER,
 } from '../scenes.ts';
@@ -65,8 +66,27 @@ describe('a change of size at rest', () => {
     expect(next.effects).toEqual([{ kind: 'CreateRevision', ...FOUR }]);
   });
 
-  it.each(['FAILED', 'LOST', 'SILENT', 'FINISHED'])('needs a new cluster when the job is %s', (state) => {
+  it.each(['FAILED', 'LOST', 'FINISHED'])('needs a new cluster when the job is %s', (state) => {
     expect(resized(4, { old: oldJob({ state, requirements: upTo(4) }) }).status.rollout?.kind).toBe('NewCluster');
+  });
+
+  it('waits for a JobManager that does not answer, and needs a new cluster when it has been silent for long', () => {
+    const silent = { old: oldJob({ state: 'SILENT', requirements: upTo(4) }) };
+    const since = (seconds: number) => ({
+      conditions: [
+        {
+          type: 'JobRunning',
+          status: 'Unknown',
+          reason: 'JobManagerUnreachable',
+          message: '',
+          lastTransitionTime: secondsAgo(seconds),
+        },
+      ] as const,
+    });
+
+    expect(resized(4, silent).status.rollout).toBeUndefined();
+    expect(resized(4, { ...silent, status: since(299) }).status.rollout).toBeUndefined();
+    expect(resized(4, { ...silent, status: since(300) }).status.rollout?.kind).toBe('NewCluster');
   });
 
   it('needs a new cluster when anything else changes too (isScaleUp: 150 and another change)', () => {

@@ -43,6 +43,8 @@ function rollingBack({ status, rollout, ...parts }: SceneParts = {}) {
 }
 
 const ANNOUNCED = { rollbackJobId: ROLLBACK_JOB };
+const LAST_TRY = { ...ANNOUNCED, rollbacks: 4 };
+const REFUSED = { appError: 'refused', isFailFast: true };
 
 function oldCluster(state: string, slots = 4) {
   const jobs = { [OLD_JOB]: aJob({ state: 'CANCELED' }), [ROLLBACK_JOB]: aJob({ state }) };
@@ -175,16 +177,40 @@ describe('RollingBackJob', () => {
   });
 
   it.each`
-    parts                                                                                      | why
-    ${{ rollout: { deadline: secondsAgo(1) } }}                                                | ${'its time is over'}
-    ${{ rollout: ANNOUNCED, old: oldCluster('FAILED') }}                                       | ${'the old job fails'}
-    ${{ status: { lastSeenError: { appError: 'refused', isFailFast: true }, retryCount: 1 } }} | ${'it is refused'}
+    parts                                                                       | why
+    ${{ rollout: { ...ANNOUNCED, deadline: secondsAgo(1) } }}                   | ${'its time is over'}
+    ${{ rollout: LAST_TRY, old: oldCluster('FAILED') }}                         | ${'the old job fails again and again'}
+    ${{ rollout: LAST_TRY, status: { lastSeenError: REFUSED, retryCount: 1 } }} | ${'it is refused again and again'}
   `('gives up when $why, and says where the state is', ({ parts }) => {
     const next = rollingBack(parts);
 
     expect(next.status).toMatchObject({ phase: 'DeployFailed', failedDeploy: { reason: 'RollbackFailed' } });
     expect(next.status.failedDeploy?.message).toContain(SAVEPOINT);
     expect(reasonsOf(next)).toContain('RollbackFailed');
+  });
+
+  it.each`
+    parts                                                                        | why
+    ${{ rollout: ANNOUNCED, old: oldCluster('FAILED') }}                         | ${'has failed'}
+    ${{ rollout: ANNOUNCED, status: { lastSeenError: REFUSED, retryCount: 1 } }} | ${'was refused'}
+  `('tries once more, with another id and after a while, when the old job $why', ({ parts }) => {
+    const next = rollingBack(parts);
+
+    expect(next.status).toMatchObject({ phase: 'RollingBackJob', retryCount: 7, rollout: { rollbacks: 1 } });
+    expect(next.status.rollout?.rollbackJobId).not.toBe(ANNOUNCED.rollbackJobId);
+  });
+
+  it('looks before it gives up: a job that is up in time is not given up because it is looked at late', () => {
+    const late = { ...ANNOUNCED, deadline: secondsAgo(1) };
+
+    expect(reasonsOf(rollingBack({ rollout: late, old: oldCluster('RUNNING') }))).toContain('RollbackSucceeded');
+  });
+
+  it('leaves a job alone that has finished meanwhile', () => {
+    const next = rollingBack({ status: { savepointPath: '' }, old: oldJob({ state: 'FINISHED' }) });
+
+    expect(next.status).toMatchObject({ phase: 'DeployFailed', jobStatus: { jobID: OLD_JOB } });
+    expect(kindsOf(next)).toEqual([]);
   });
 });
 

@@ -239,15 +239,15 @@ describe('Recovering', () => {
     expect(next.status).toMatchObject({ phase: 'SubmittingJob', savepointPath: CHECKPOINT });
   });
 
-  it('does not stop a silent cluster for a job that could not be begun again', () => {
+  it('does not stop a silent cluster for a checkpoint on record, which its job may have deleted since', () => {
     const late = { rollout: { deadline: inSeconds(0) }, old: { jobManager: aSilentJobManager() } };
     const recorded = { jobID: OLD_JOB, lastCheckpoint: CHECKPOINT, lastCheckpointTime: secondsAgo(20) };
 
-    const hopeless = midway('Recovering', late);
-    const hopeful = midway('Recovering', { ...late, status: { jobStatus: recorded } });
+    const careful = midway('Recovering', { ...late, status: { jobStatus: recorded } });
+    const stateless = midway('Recovering', { ...late, spec: { fallbackWithoutState: true } });
 
-    expect(hopeless).toMatchObject({ status: { phase: 'RollingBackJob' }, effects: [] });
-    expect(kindsOf(hopeful)).toEqual(['ScaleDeployment', 'ScaleDeployment']);
+    expect(careful).toMatchObject({ status: { phase: 'RollingBackJob' }, effects: [] });
+    expect(kindsOf(stateless)).toEqual(['ScaleDeployment', 'ScaleDeployment']);
   });
 
   it('stops the cluster of a job that does not let itself be cancelled', () => {
@@ -336,11 +336,13 @@ describe('F5: a savepoint that takes long is taken for a failure, and the job is
   });
 
   it('takes a savepoint that nobody remembers the id of, if it was taken in this deploy', () => {
-    const next = midway('Recovering', {
-      old: oldJob({ state: 'CANCELED', checkpoints: { ...KEPT, latestSavepoint: completed(SAVEPOINT, 40) } }),
-    });
+    const recovering = (age: number) =>
+      midway('Recovering', {
+        old: oldJob({ state: 'CANCELED', checkpoints: { ...KEPT, latestSavepoint: completed(SAVEPOINT, age) } }),
+      });
 
-    expect(next.status.savepointPath).toBe(SAVEPOINT);
+    expect(recovering(5).status.savepointPath).toBe(SAVEPOINT);
+    expect(recovering(40).status.savepointPath).toBe(CHECKPOINT);
   });
 
   it('does not give the job up for running while the savepoint that would cancel it is being taken', () => {

@@ -469,6 +469,21 @@ describe('a restart', () => {
     });
   });
 
+  it('forgets no other revision that has failed', () => {
+    const old = {
+      jobManager: aJobManager({ jobs: { [OLD_JOB]: aJob({ state: 'LOST' }), [NEW_JOB]: aJob() } }),
+    };
+    const failedDeploy = {
+      ...{ revision: NEW_REVISION.name, hash: NEW, parallelism: 4, taskManagers: 2 },
+      ...{ reason: 'JobMonitoringFailed', message: '', time: secondsAgo(900), attempts: 1 },
+    };
+
+    const next = restarting({ status: { failedDeploy }, rollout: { ...ANNOUNCED, isSubmitted: true }, old });
+
+    expect(next.status).toMatchObject({ phase: 'DeployFailed', failedDeploy, currentRevision: OLD_REVISION.name });
+    expect(next.status.rollout).toBeUndefined();
+  });
+
   it('that fails leaves the cluster as it is, and is tried again later', () => {
     const old = {
       jobManager: aJobManager({ jobs: { [OLD_JOB]: aJob({ state: 'LOST' }), [NEW_JOB]: aJob({ state: 'FAILED' }) } }),
