@@ -44,7 +44,7 @@ export const inSeconds = (seconds: number): string => formatTime(NOW + seconds *
 export const secondsAgo = (seconds: number): string => inSeconds(-seconds);
 
 /** Parallelism 4 on 2 TaskManagers with 2 slots each. */
-export function aSpec({ taskManagerConfig, ...spec }: Partial<ApplicationSpec> = {}): ApplicationSpec {
+function aSpec({ taskManagerConfig, ...spec }: Partial<ApplicationSpec> = {}): ApplicationSpec {
   return {
     image: 'orders:2',
     jarName: 'orders.jar',
@@ -265,7 +265,7 @@ export function aJobManager({ slots = 4, jobs = {}, ...parts }: JobManagerParts 
   };
 }
 
-export function aTaskManager(parts: Partial<TaskManager> = {}): TaskManager {
+function aTaskManager(parts: Partial<TaskManager> = {}): TaskManager {
   return { id: 'tm-1', host: '10.0.0.1', slots: 2, freeSlots: 0, lastHeartbeatTime: NOW - 5_000, ...parts };
 }
 

@@ -32,7 +32,7 @@ const FLINK_CONFIG = {
   'execution.checkpointing.externalized-checkpoint-retention': 'RETAIN_ON_CANCELLATION',
 };
 
-export function aSpec({ flinkConfig, taskManagerConfig, ...spec }: SpecOptions = {}): Record<string, unknown> {
+function aSpec({ flinkConfig, taskManagerConfig, ...spec }: SpecOptions = {}): Record<string, unknown> {
   return {
     image: IMAGE,
     jarName: 'orders.jar',
