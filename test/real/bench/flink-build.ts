@@ -67,7 +67,7 @@ async function assemble(version: FlinkVersion, home: string): Promise<void> {
   await mkdir(home, { recursive: true });
   const flink = `-Dflink.version=${version}`;
   const library = [`-DoutputDirectory=${join(home, 'lib')}`, '-DincludeScope=runtime'];
-  await runMaven(join(sourceFolder, 'dist'), ['dependency:copy-dependencies', flink, ...library]);
+  await runMaven(join(sourceFolder, 'distribution'), ['dependency:copy-dependencies', flink, ...library]);
 
   const output = join(home, 'job');
   await runMaven(join(sourceFolder, 'job'), ['package', flink, `-Doutput.directory=${output}`]);
