@@ -94,12 +94,12 @@ export class Deployments {
   }
 
   /** One round over the whole shard, by a process that has just begun. */
-  round({ id = 'only', only, limits }: RoundOptions = {}): Promise<ReconcileReport> {
+  round({ id = 'only', only, limits, namespaces = [] }: RoundOptions = {}): Promise<ReconcileReport> {
     const { clock } = this.sandbox;
     const log: Log = { info: () => {}, warn: this.#warn, error: this.#warn };
     return this.#withCluster(
       (cluster) =>
-        reconcileShard({ now: async () => clock.now(), log }, cluster, [], only === undefined ? {} : { only }),
+        reconcileShard({ now: async () => clock.now(), log }, cluster, namespaces, only === undefined ? {} : { only }),
       { id, limits },
     );
   }
@@ -315,4 +315,6 @@ interface Caller {
 export interface RoundOptions extends Caller {
   /** namespace/name of the applications to look at; default all of them. */
   readonly only?: readonly string[] | undefined;
+  /** Of the shard; default every one. */
+  readonly namespaces?: readonly string[];
 }
