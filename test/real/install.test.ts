@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
+import { mergePatch } from './bench/api-client.ts';
 import { eventually } from './bench/eventually.ts';
 import { startMetricsApi } from './bench/metrics-api.ts';
 import { sharedControlPlane } from './bench/shared-control-plane.ts';
@@ -92,10 +93,10 @@ describe('an application and its autoscaler', () => {
       'GET',
       `${path}/flinkapplications`,
     );
-    for (const { metadata } of items)
-      await admin.send('PATCH', `${path}/namespaces/${metadata.namespace}/flinkapplications/${metadata.name}`, {
-        metadata: { finalizers: null },
-      });
+    for (const { metadata } of items) {
+      const application = `${path}/namespaces/${metadata.namespace}/flinkapplications/${metadata.name}`;
+      await admin.send('PATCH', application, { metadata: { finalizers: null } }, mergePatch);
+    }
   }
 
   async function expectNoErrorLeft(): Promise<void> {
