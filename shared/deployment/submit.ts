@@ -65,10 +65,11 @@ function regainRevision(scene: Scene): Transition {
 function avoidSecondJob(scene: Scene): Transition | undefined {
   if (isBlueGreen(scene) || isFirstDeploy(scene)) return undefined;
   const { hash, id, state } = oldJobOf(scene);
-  const { kind, hash: newHash, isSubmitted } = rolloutOf(scene);
+  const { kind, hash: newHash, jobId, isSubmitted } = rolloutOf(scene);
   if (hasEnded(state)) return undefined;
-  // A new job that is there was only submitted when the old one had been seen to end.
-  if (state === 'Unreadable' && isSubmitted === true) return undefined;
+  // A new job that is there was only submitted when the old one had been seen to end; one that is lost is submitted again.
+  const isThere = isSubmitted === true && jobStateOf(jobViewOf(scene, newHash, jobId)) !== 'Lost';
+  if (state === 'Unreadable' && isThere) return undefined;
   if (kind === 'Restart' && state === 'Active') return resume(scene, id);
   const over = isSubmissionOver(scene);
   if (over !== undefined || state === 'Cancelling') return over ?? stay(scene);

@@ -441,6 +441,16 @@ describe('BlueGreen', () => {
   });
 });
 
+it('F6: submits a lost job again no sooner than the old JobManager says, or has no pods, that nothing runs there', () => {
+  const next = submitting({
+    rollout: { ...ANNOUNCED, isSubmitted: true },
+    old: { jobManager: aSilentJobManager() },
+    next: newJob({ state: 'LOST' }),
+  });
+
+  expect(effectsOf(next, 'SubmitJob')).toEqual([]);
+});
+
 describe('a restart', () => {
   const restarting = (parts: SceneParts) =>
     midway('SubmittingJob', {
