@@ -1,9 +1,11 @@
 // Proves the bench itself: what the other files here take for granted of the control plane and of the helpers around it.
 import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createApiClient } from './bench/api-client.ts';
-import { type ControlPlane, clusterName } from './bench/control-plane.ts';
+import { benchAddress, type ControlPlane, clusterName } from './bench/control-plane.ts';
 import { eksCredentials, eksIdentity } from './bench/eks-authenticator.ts';
 import { eventually } from './bench/eventually.ts';
 import { type MetricsApi, type MetricsFailure, startMetricsApi } from './bench/metrics-api.ts';
@@ -197,6 +199,14 @@ describe('the metrics API', () => {
 
     expect({ status: failed.status, body: failed.body }).toEqual({ status, body });
     expect(await listPodMetrics(namespace, selector)).toHaveLength(2);
+  });
+
+  it('goes down although somebody has connected and says nothing', async () => {
+    const silent = connect(9443, benchAddress).on('error', () => undefined);
+    await once(silent, 'connect');
+
+    await metricsApi.fail('down');
+    await metricsApi.recover();
   });
 
   it('can be absent', async () => {

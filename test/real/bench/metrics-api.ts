@@ -2,6 +2,7 @@
 // aggregation layer stands in front of. Values are set in the test; failures are made on demand.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
+import type { Socket } from 'node:net';
 import { applyPatch } from './api-client.ts';
 import { benchAddress, type ControlPlane } from './control-plane.ts';
 import { eventually } from './eventually.ts';
@@ -107,10 +108,16 @@ export async function startMetricsApi(
         resolve();
       });
     });
+  // closeAllConnections knows none whose TLS handshake is under way, and the server would wait a minute for one of those.
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
   const hangUp = () =>
     new Promise<void>((resolve) => {
       server.close(() => resolve());
-      server.closeAllConnections();
+      for (const socket of sockets) socket.destroy();
     });
 
   const metricsApi: MetricsApi = {
