@@ -74,18 +74,19 @@ function abandonedJob(scene: Scene): JobStatus {
 function hasNewJobEnded(scene: Scene): boolean {
   const { kind, hash, jobId, isSubmitted } = rolloutOf(scene);
   if (kind === 'InPlace' || isStopped(clusterOf(scene, hash))) return true;
-  if (jobId === undefined) return !hasForeignJobs(scene);
+  if (jobId === undefined) return !mayHaveForeignJobs(scene);
   const state = jobStateOf(jobViewOf(scene, hash, jobId));
   // A submission that was not answered may still run the program's main method, and bring the job up later.
   const isInDoubt = kind === 'NewCluster' && state === 'Lost' && isSubmitted !== true;
   return hasEnded(state) && !isInDoubt;
 }
 
-/** Jobs on the new cluster that were not submitted by us. */
-function hasForeignJobs(scene: Scene): boolean {
+/** Whether jobs may run on the new cluster that were not submitted by us: of one that does not answer that is not known. */
+function mayHaveForeignJobs(scene: Scene): boolean {
   const { kind, hash } = rolloutOf(scene);
-  const jobs = known(scene.observation.jobManagers.get(hash)?.jobs) ?? [];
-  return kind === 'NewCluster' && jobs.some(({ state }) => !hasEnded(classify(state)));
+  if (kind !== 'NewCluster') return false;
+  const jobs = known(scene.observation.jobManagers.get(hash)?.jobs);
+  return jobs === undefined || jobs.some(({ state }) => !hasEnded(classify(state)));
 }
 
 function endNewJob(scene: Scene): readonly Effect[] {

@@ -364,6 +364,20 @@ describe('F6: two jobs run at once', () => {
       `orders-${NEW}-tm`,
     ]);
   });
+
+  it('stops a new cluster whose jobs are not known: one may run that nobody here submitted', () => {
+    const next = rollingBack({
+      rollout: { ...ANNOUNCED, jobId: undefined } as object,
+      old: oldCluster('LOST'),
+      next: { jobManager: aSilentJobManager() },
+    });
+
+    expect(effectsOf(next, 'ScaleDeployment').map(({ name, replicas }) => [name, replicas])).toEqual([
+      [`orders-${NEW}-jm`, 0],
+      [`orders-${NEW}-tm`, 0],
+    ]);
+    expect(kindsOf(next)).not.toContain('SubmitJob');
+  });
 });
 
 describe('F18: a rollback after a rescale leaves the larger size behind', () => {
