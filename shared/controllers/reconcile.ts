@@ -13,7 +13,12 @@ import type { Application, ApplicationStatus, Effect, Event, Failure, LastSeenEr
 import { ControlPlaneError, describeError, RetryableError, TerminalError } from '../errors.ts';
 import { JobManagerError } from '../flink/errors.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
-import { getApplication, listApplications, patchApplicationStatus } from '../kubernetes/deployed-application.ts';
+import {
+  confirmUnchanged,
+  getApplication,
+  listApplications,
+  patchApplicationStatus,
+} from '../kubernetes/deployed-application.ts';
 import { type ApplicationDeployment, listDeployments } from '../kubernetes/deployments.ts';
 import { isConflict, isNotFound, KubernetesError } from '../kubernetes/errors.ts';
 import { applicationReference, createEvent } from '../kubernetes/events.ts';
@@ -204,6 +209,8 @@ async function takeStep(round: Round, application: Application, known: Parts | u
   const next = step({ application, observation, now }, company);
 
   const recorded = await record(round, application, next, { now, isAlone: company === undefined });
+  // What is done to a job cannot be made conditional: it directly follows a write that is.
+  if (recorded === application && next.effects.some(reachesJob)) await confirmUnchanged(cluster.client, application);
   const error = await act(round, recorded, next.effects, now);
   await tell(round, recorded, next.events, now);
   return { next, phase: next.status.phase ?? '', ...(error !== undefined && { error }) };
@@ -318,6 +325,12 @@ function text(value: unknown): string {
     typeof part === 'object' && part !== null && !Array.isArray(part)
       ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)))
       : part,
+  );
+}
+
+function reachesJob({ kind }: Effect): boolean {
+  return (
+    kind === 'TriggerSavepoint' || kind === 'CancelJob' || kind === 'SubmitJob' || kind === 'SetResourceRequirements'
   );
 }
 

@@ -104,7 +104,7 @@ export function rollBack(scene: Scene, failure: Failure): Transition {
   if (isFirstDeploy(scene) || kind === 'Restart' || isBlueGreen(scene)) return failDeploy(scene, failure);
   const { clusterStartSeconds, submitSeconds, verticesSeconds } = scene.options.timeouts;
   const entered = enter(scene, 'RollingBackJob', clusterStartSeconds + submitSeconds + verticesSeconds, {
-    rollout: { failure },
+    rollout: { failure, rollbackTime: after(scene.now, 0) },
   });
   return telling(entered, warning('DeployFailed', `${failure.message}; rolling back to ${scene.status.deployHash}`));
 }

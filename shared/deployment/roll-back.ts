@@ -41,9 +41,25 @@ export function rollBackJob(scene: Scene): Transition {
   const old = oldJob(scene);
   if (restoring.length > 0 || old.state === 'Unreadable') return wait(restoring);
   if (old.isLeaving) return wait([]);
+  if (mayBeOvertaken(scene, old.state)) return stay(scene);
   if (old.state === 'Active' || old.state === 'Finished')
     return bringBack(scene, failure, { ...scene.status.jobStatus, jobID: old.id });
   return resubmit(scene, { failure, wait });
+}
+
+/** No call to a JobManager lasts longer. */
+const LONGEST_CALL_SECONDS = 30;
+
+/**
+ * Whether a call from before the rollback may still be under way, by a round that had not seen it: one that ends the old job,
+ * which runs, or one that submits the new job to the cluster that is the old one's too.
+ */
+function mayBeOvertaken(scene: Scene, old: JobState): boolean {
+  const { kind, hash, jobId, isSubmitted, rollbackJobId, rollbackTime } = rolloutOf(scene);
+  if (rollbackTime === undefined || scene.now >= Date.parse(rollbackTime) + LONGEST_CALL_SECONDS * 1000) return false;
+  const isSubmitting = kind !== 'NewCluster' && jobId !== undefined && isSubmitted !== true;
+  const isInDoubt = isSubmitting && jobStateOf(jobViewOf(scene, hash, jobId)) === 'Lost';
+  return rollbackJobId === undefined && (old === 'Active' || isInDoubt);
 }
 
 /** Says what must be done by hand: nothing runs now. */
@@ -238,6 +254,8 @@ function findOrigin(scene: Scene): { readonly path: string } | { readonly fault:
   const { status, options } = scene;
   if (status.savepointPath || options.isSavepointDisabled) return { path: status.savepointPath ?? '' };
   const view = jobViewOf(scene, status.deployHash, rolloutOf(scene).oldJobId);
+  const savepoint = status.savepointTriggerId ? known(view?.savepoint) : undefined;
+  if (savepoint?.state === 'Completed') return { path: savepoint.location };
   if (isUnsettled(view)) return undefined;
   const found = findRestorePath(scene, view, jobStateOf(view));
   return 'fault' in found && options.fallsBackWithoutState ? { path: '' } : found;

@@ -246,6 +246,8 @@ export interface Rollout {
   readonly attempts?: number;
   /** Why it is being rolled back. */
   readonly failure?: Failure;
+  /** Since when. */
+  readonly rollbackTime?: string;
 }
 
 export interface Failure {

@@ -83,6 +83,7 @@ const Rollout = z.object({
   rollbacks: Count.exactOptional(),
   attempts: Count.exactOptional(),
   failure: z.object({ reason: z.string(), message: z.string() }).exactOptional(),
+  rollbackTime: z.string().exactOptional(),
 } satisfies SchemasOf<RolloutFields>);
 
 const FailedDeploy = z.object({

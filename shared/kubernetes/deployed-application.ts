@@ -90,6 +90,19 @@ export async function patchApplicationStatus(
 }
 
 /**
+ * Makes sure that an application is still as it was read. The write changes nothing.
+ *
+ * @throws KubernetesError 409 when somebody wrote in between
+ */
+export async function confirmUnchanged(
+  client: KubernetesClient,
+  application: Pick<Application, 'namespace' | 'name' | 'resourceVersion'>,
+): Promise<void> {
+  const { resourceVersion } = application;
+  await client.patch(objectPath(FLINK_APPLICATIONS, application, 'status'), { metadata: { resourceVersion } });
+}
+
+/**
  * Writes the whole list of finalizers, if the application is still as it was read.
  *
  * @returns the application as it is now: of one that was being deleted, what it was when its last finalizer went

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { JOB_FINALIZER } from '../../shared/deployment/begin.ts';
 import type { Application, ApplicationSpec } from '../../shared/deployment/types.ts';
 import {
+  confirmUnchanged,
   getApplication,
   listApplications,
   patchApplicationStatus,
@@ -288,6 +289,16 @@ describe('an application of a cluster', () => {
       isConflict,
     );
     await expect(patchFinalizers(server.client, application, [JOB_FINALIZER])).rejects.toSatisfy(isConflict);
+    await expect(confirmUnchanged(server.client, application)).rejects.toSatisfy(isConflict);
+  });
+
+  it('is confirmed by a write that leaves no trace', async () => {
+    const server = await anApiServer();
+    const application = addApplication(server);
+
+    await confirmUnchanged(server.client, application);
+
+    expect(await getApplication(server.client, application)).toEqual(application);
   });
 
   it('says who else wrote its status: those who wrote after us as well', async () => {

@@ -100,6 +100,19 @@ export class Interleaving<Report = TickReport> {
     }
   }
 
+  /**
+   * Lets requests of a tick through until one waits that is wanted, and leaves that one waiting.
+   *
+   * @returns whether there was one before the tick ended
+   */
+  async stepUntil(tick: string, isWanted: (name: string) => boolean): Promise<boolean> {
+    for (;;) {
+      while (!this.#waiting.get(tick)?.length && !this.isFinished(tick)) await this.#somethingHappened.promise;
+      if (this.#waiting.get(tick)?.some(({ name }) => isWanted(name))) return true;
+      if ((await this.step(tick)) === undefined) return false;
+    }
+  }
+
   /** Lets everything of a tick through, to its end. */
   async finish(tick: string): Promise<End<Report>> {
     while ((await this.step(tick)) !== undefined);

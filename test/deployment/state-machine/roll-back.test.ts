@@ -129,6 +129,18 @@ describe('RollingBackJob', () => {
     expect(next.effects).toEqual([]);
   });
 
+  it('waits until no call of another round that would end the old job can be under way', () => {
+    const begun = (seconds: number) =>
+      rollingBack({
+        status: { savepointPath: '', savepointTriggerId: 'd'.repeat(32) },
+        old: oldJob({}),
+        rollout: { jobId: undefined, rollbackTime: secondsAgo(seconds) } as object,
+      });
+
+    expect(begun(29)).toMatchObject({ status: { phase: 'RollingBackJob' }, effects: [] });
+    expect(begun(30)).toMatchObject({ status: { phase: 'DeployFailed', jobStatus: { jobID: OLD_JOB } } });
+  });
+
   it.each`
     savepoint                                      | spoken
     ${{ state: 'InProgress' }}                     | ${'being taken'}
@@ -166,6 +178,19 @@ describe('RollingBackJob', () => {
     });
 
     expect(effectsOf(next, 'SubmitJob')[0]?.submission.savepointPath).toBe(CHECKPOINT);
+  });
+
+  it('begins the old job from the savepoint that ended it during the rollback, though a page of checkpoints is older', () => {
+    const next = rollingBack({
+      status: { savepointPath: '', savepointTriggerId: 'd'.repeat(32) },
+      old: oldJob({
+        state: 'CANCELED',
+        savepoint: { state: 'Completed', location: SAVEPOINT },
+        checkpoints: { latestCompleted: completed(CHECKPOINT, 1) },
+      }),
+    });
+
+    expect(next.status).toMatchObject({ savepointPath: SAVEPOINT, rollout: { rollbackJobId: expect.any(String) } });
   });
 
   it('never begins the old job from nothing, and says so', () => {
@@ -342,6 +367,26 @@ describe('F6: two jobs run at once', () => {
 
     expect(effectsOf(next, 'ScaleDeployment').map(({ replicas }) => replicas)).toEqual([0, 0]);
     expect(kindsOf(next)).not.toContain('SubmitJob');
+  });
+
+  it('waits, where both jobs share a cluster, until the new one cannot be submitted any more by another round', () => {
+    const jobs = {
+      [OLD_JOB]: aJob({ state: 'CANCELED' }),
+      [NEW_JOB]: aJob({ state: 'LOST' }),
+    };
+    const begun = (seconds: number) =>
+      rollingBack({
+        rollout: {
+          kind: 'InPlaceWithSavepoint',
+          hash: OLD,
+          isSubmitted: false,
+          rollbackTime: secondsAgo(seconds),
+        },
+        old: { jobManager: aJobManager({ jobs }) },
+      });
+
+    expect(begun(29).status.rollout).not.toHaveProperty('rollbackJobId');
+    expect(begun(30).status.rollout).toHaveProperty('rollbackJobId');
   });
 
   it('goes on when no pod of the new cluster is left', () => {
