@@ -2,7 +2,7 @@
 
 import type { Cluster as ControlledCluster } from '../control-plane.ts';
 import { askFor, type JobQuestions, needsRevisions, needsTroubles, type Questions } from '../deployment/questions.ts';
-import { createScene, type Scene } from '../deployment/scene.ts';
+import { classify, createScene, hasEnded, type Scene } from '../deployment/scene.ts';
 import { clusterServiceName } from '../deployment/templates.ts';
 import type {
   Application,
@@ -141,9 +141,8 @@ async function askJobManager(
     cluster ? attempt(jobManager.taskManagers()) : undefined,
     plan && attempt(jobManager.plan(plan)),
   ]);
-  const jobViews = await Promise.all(of.map((questions) => askOfJob(jobManager, questions)));
-  const details = of.map(
-    ({ jobId }, index) => [jobId, withListedState(jobViews[index] as JobView, jobId, jobs)] as const,
+  const details = await Promise.all(
+    of.map(async (questions) => [questions.jobId, await askOfJob(jobManager, questions, jobs)] as const),
   );
   return [
     hash,
@@ -157,29 +156,29 @@ async function askJobManager(
   ];
 }
 
-async function askOfJob(jobManager: JobManager, questions: JobQuestions): Promise<JobView> {
+async function askOfJob(
+  jobManager: JobManager,
+  questions: JobQuestions,
+  jobs: Reading<readonly JobSummary[]>,
+): Promise<JobView> {
   const { jobId, savepointTriggerId } = questions;
+  const listed = 'value' in jobs ? jobs.value.find(({ id }) => id === jobId) : undefined;
+  const mayHaveEnded = listed === undefined || hasEnded(classify(listed.state));
   const [job, checkpoints, checkpointConfig, resourceRequirements, failureCause, savepoint] = await Promise.all([
     attempt(jobManager.job(jobId)),
-    questions.checkpoints ? attempt(jobManager.checkpoints(jobId)) : undefined,
+    questions.checkpoints ? attempt(jobManager.checkpoints(jobId, mayHaveEnded)) : undefined,
     questions.checkpointConfig ? attempt(jobManager.checkpointConfig(jobId)) : undefined,
     questions.resourceRequirements ? attempt(jobManager.resourceRequirements(jobId)) : undefined,
     questions.failureCause ? attempt(jobManager.failureCause(jobId)) : undefined,
     savepointTriggerId === undefined ? undefined : attempt(jobManager.savepoint(jobId, savepointTriggerId)),
   ]);
   return {
-    job,
+    // A job's own page may be as old as web.refresh-interval (3 s by default); the list of jobs is always new.
+    job: listed === undefined ? job : mapReading(job, (page) => page && { ...page, state: listed.state }),
     ...(checkpoints && { checkpoints }),
     ...(checkpointConfig && { checkpointConfig }),
     ...(resourceRequirements && { resourceRequirements }),
     ...(failureCause && { failureCause }),
     ...(savepoint && { savepoint }),
   };
-}
-
-/** A job's own page may be as old as web.refresh-interval (3 s by default); the list of jobs is always new. */
-function withListedState(view: JobView, jobId: string, jobs: Reading<readonly JobSummary[]>): JobView {
-  const listed = 'value' in jobs ? jobs.value.find(({ id }) => id === jobId) : undefined;
-  if (listed === undefined) return view;
-  return { ...view, job: mapReading(view.job, (job) => job && { ...job, state: listed.state }) };
 }

@@ -121,10 +121,10 @@ export const Checkpoints = z
     return { checkpoints, isLatestDiscarded: latest.completed?.isDiscarded === true };
   });
 
-/** /jobs/:id, for how long the job has ended, in milliseconds; undefined while it has not. */
+/** /jobs/:id of a job that has ended, and for how many milliseconds; 0 while the page still says that it runs. */
 export const TimeSinceEnd = z
   .object({ 'end-time': Count, now: Count })
-  .transform(({ now, ...job }) => (job['end-time'] > 0 ? now - job['end-time'] : undefined));
+  .transform(({ now, ...job }) => (job['end-time'] > 0 ? now - job['end-time'] : 0));
 
 /** /jobs/:id/checkpoints/config; an interval without end, 2^63 − 1 ms, says that there are no checkpoints. */
 export const CheckpointConfig = z

@@ -65,12 +65,14 @@ export interface JobManager {
   /** @returns undefined when there is no such job: never submitted, still in its main method, or forgotten in a restart */
   job(jobId: string): Promise<JobView | undefined>;
   /**
-   * The latest checkpoint of a job that runs may have given way to a newer one by now; that of a job that has ended is there.
+   * The latest checkpoint of a job that runs may have given way to a newer one by now; that of a job that has ended is its last,
+   * and is there.
    *
+   * @param hasEnded what the list of jobs says of it
    * @returns undefined when there is no such job
    * @throws JobManagerError while the job is INITIALIZING, and some seconds after its end, until its last checkpoint is known
    */
-  checkpoints(jobId: string): Promise<CheckpointsView | undefined>;
+  checkpoints(jobId: string, hasEnded: boolean): Promise<CheckpointsView | undefined>;
   /** @returns undefined when there is no such job */
   checkpointConfig(jobId: string): Promise<CheckpointConfigView | undefined>;
   /** @returns root cause of the job's last failure; empty when there was none, or there is no such job */
@@ -110,8 +112,6 @@ const MAIN: Limits = { timeoutMilliseconds: 25_000, maxAttempts: 2, budgetMillis
 /** What is said of a job is final this many milliseconds after its end: the default of web.refresh-interval is 3000. */
 const SETTLED_AFTER = 10_000;
 
-const END_STATES = ['CANCELED', 'FAILED', 'FINISHED'];
-
 interface Call extends ProxyRequest {
   readonly method: JobManagerMethod;
   readonly limits: Limits;
@@ -140,27 +140,16 @@ export function createJobManager(client: KubernetesClient, { namespace, service 
     return isNotThere(answer) ? undefined : understood(method, schema, answer);
   }
 
-  /** Milliseconds; undefined while the job has not ended. Its page may still say that it runs when the list knows better. */
-  async function timeSinceEnd(jobId: string): Promise<number | undefined> {
-    const method = 'GetJobOverview';
-    const [answer, jobs] = await Promise.all([
-      exchange(question(method, jobPath(jobId))),
-      ask('GetJobs', '/jobs', Jobs),
-    ]);
-    if (isNotThere(answer)) return Number.POSITIVE_INFINITY;
-    const hasEnded = jobs.some(({ id, state }) => id === jobId && END_STATES.includes(state));
-    return understood(method, TimeSinceEnd, answer) ?? (hasEnded ? 0 : undefined);
-  }
-
   return {
     overview: () => ask('GetClusterOverview', '/overview', Overview),
     taskManagers: () => ask('GetTaskManagers', '/taskmanagers', TaskManagers),
     jobs: () => ask('GetJobs', '/jobs', Jobs),
     job: (jobId) => find('GetJobOverview', jobPath(jobId), Job),
-    async checkpoints(jobId) {
+    async checkpoints(jobId, hasEnded) {
       const found = await find('GetCheckpointCounts', jobPath(jobId, '/checkpoints'), Checkpoints);
-      if (found?.isLatestDiscarded !== true) return found?.checkpoints;
-      return settle(found.checkpoints, await timeSinceEnd(jobId));
+      if (found === undefined || !hasEnded) return found?.checkpoints;
+      const sinceEnd = await find('GetJobOverview', jobPath(jobId), TimeSinceEnd);
+      return settle(found, sinceEnd ?? Number.POSITIVE_INFINITY);
     },
     checkpointConfig: (jobId) => find('GetCheckpointConfig', jobPath(jobId, '/checkpoints/config'), CheckpointConfig),
     async failureCause(jobId) {
@@ -217,18 +206,16 @@ export function createJobManager(client: KubernetesClient, { namespace, service 
   };
 }
 
-// The page of checkpoints is kept for web.refresh-interval, but whether one of them is discarded is told as of now. So while
-// a job runs, a latest one that is discarded has only given way to a newer one; right after its end that may be so as well;
-// later on it was deleted with the job.
-function settle(checkpoints: CheckpointsView, sinceEnd: number | undefined): CheckpointsView {
-  if (sinceEnd === undefined) return checkpoints;
+// The page of checkpoints is kept for web.refresh-interval, but whether one of them is discarded is told as of now. So right
+// after a job's end there may be a newer one than the page says; later on, one that is discarded was deleted with the job.
+function settle({ checkpoints, isLatestDiscarded }: z.output<typeof Checkpoints>, sinceEnd: number): CheckpointsView {
   if (sinceEnd < SETTLED_AFTER)
     throw new JobManagerError('the job has just ended, and which checkpoint was its last is not known yet', {
       method: 'GetCheckpointCounts',
       code: 'OutOfDate',
     });
   const { latestCompleted, ...others } = checkpoints;
-  return others;
+  return isLatestDiscarded ? others : checkpoints;
 }
 
 function question(method: JobManagerMethod, path: string): Call {

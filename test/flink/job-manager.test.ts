@@ -230,7 +230,7 @@ describe.each(VERSIONS)('a JobManager of Flink %s', (version) => {
     it('how many there were, the last one, and what the job began with', async () => {
       const { jobManager, jobId, asked } = await replay(version, 'checkpoints-restored-own');
 
-      const checkpoints = await jobManager.checkpoints(jobId);
+      const checkpoints = await jobManager.checkpoints(jobId, false);
 
       expect(checkpoints).toMatchObject({ restored: 1, completed: expect.any(Number), failed: expect.any(Number) });
       expect(checkpoints?.latestCompleted?.path).toMatch(new RegExp(`^${path(`checkpoints/${jobId}/chk-\\d+`)}$`));
@@ -244,7 +244,7 @@ describe.each(VERSIONS)('a JobManager of Flink %s', (version) => {
     it('which savepoint was the last', async () => {
       const { jobManager, jobId } = await replay(version, 'job-checkpoints-canceled');
 
-      const checkpoints = await jobManager.checkpoints(jobId);
+      const checkpoints = await jobManager.checkpoints(jobId, false);
 
       expect(checkpoints?.latestSavepoint?.path).toMatch(new RegExp(`^${path('savepoints/savepoint-')}`));
       expect(checkpoints?.latestSavepoint?.time).toBeGreaterThan(checkpoints?.latestCompleted?.time ?? 0);
@@ -259,61 +259,64 @@ describe.each(VERSIONS)('a JobManager of Flink %s', (version) => {
     ])('the latest one %s', async (_, name, isThere) => {
       const { jobManager, jobId, asked } = await replay(version, name);
 
-      expect((await jobManager.checkpoints(jobId))?.latestCompleted !== undefined).toBe(isThere);
+      expect((await jobManager.checkpoints(jobId, false))?.latestCompleted !== undefined).toBe(isThere);
       expect(asked).toHaveLength(1);
     });
 
     it('the latest one that it knew of, though a running job has a newer one by now', async () => {
-      const { jobManager, jobId, asked } = await replayWithJob(
-        'checkpoints-replaced',
-        recorded(version, 'job').response,
-      );
+      const { jobManager, jobId, asked } = await replay(version, 'checkpoints-replaced');
 
-      const checkpoints = await jobManager.checkpoints(jobId);
+      const checkpoints = await jobManager.checkpoints(jobId, false);
 
       expect(checkpoints?.latestCompleted?.path).toMatch(new RegExp(`/${jobId}/chk-\\d+$`));
-      const [first, ...others] = asked.map(({ url }) => url);
-      expect(first).toBe(`${PROXY}/jobs/${jobId}/checkpoints`);
-      expect(others.toSorted()).toEqual([`${PROXY}/jobs`, `${PROXY}/jobs/${jobId}`]);
+      expect(asked).toHaveLength(1);
     });
 
-    it.each(['CANCELED', 'FAILED', 'FINISHED'])(
-      'none of a job that is %s by the list of jobs, though it runs by its own page, which is older',
-      async (state) => {
-        const page = recorded(version, 'job').response;
-        const { jobManager, jobId } = await replayWithJob('checkpoints-replaced', page, { state });
+    it('none of a job that has ended by the list of jobs, though it runs by its own page, which is older', async () => {
+      const { jobManager, jobId } = await replayWithJob('checkpoints-replaced', recorded(version, 'job').response);
 
-        const error = await failureOf(jobManager.checkpoints(jobId));
+      const error = await failureOf(jobManager.checkpoints(jobId, true));
 
-        expect(error).toMatchObject({ method: 'GetCheckpointCounts', code: 'OutOfDate', isRetryable: true });
-      },
-    );
+      expect(error).toMatchObject({ method: 'GetCheckpointCounts', code: 'OutOfDate', isRetryable: true });
+    });
 
     it.each(['checkpoints-delete-cancel', 'checkpoints-none-fail'])(
       'none that was deleted with its job: %s',
       async (name) => {
         const { jobManager, jobId } = await replayWithJob(name, endedJob(10_000));
 
-        const checkpoints = await jobManager.checkpoints(jobId);
+        const checkpoints = await jobManager.checkpoints(jobId, true);
 
         expect(checkpoints).toMatchObject({ completed: expect.any(Number) });
         expect(checkpoints?.latestCompleted).toBeUndefined();
       },
     );
 
-    it('none right after the end of a job, when there may be a newer one', async () => {
-      const { jobManager, jobId } = await replayWithJob('checkpoints-delete-cancel', endedJob(9999));
+    it.each(['checkpoints-delete-cancel', 'checkpoints-retain-cancel', 'checkpoints-retain-fail'])(
+      'none right after the end of a job, when there may be a newer one: %s',
+      async (name) => {
+        const { jobManager, jobId } = await replayWithJob(name, endedJob(9999));
 
-      const error = await failureOf(jobManager.checkpoints(jobId));
+        const error = await failureOf(jobManager.checkpoints(jobId, true));
 
-      expect(error).toMatchObject({ method: 'GetCheckpointCounts', code: 'OutOfDate', isRetryable: true });
-    });
+        expect(error).toMatchObject({ method: 'GetCheckpointCounts', code: 'OutOfDate', isRetryable: true });
+      },
+    );
+
+    it.each(['checkpoints-retain-cancel', 'checkpoints-retain-fail'])(
+      'the last one of a job that has ended some seconds ago: %s',
+      async (name) => {
+        const { jobManager, jobId } = await replayWithJob(name, endedJob(10_000));
+
+        expect((await jobManager.checkpoints(jobId, true))?.latestCompleted?.path).toContain(jobId);
+      },
+    );
 
     it('none that was deleted with a job which is forgotten meanwhile', async () => {
       const { status, response } = recorded(version, 'job-notfound');
       const { jobManager, jobId } = await replayWithJob('checkpoints-delete-cancel', response, { status });
 
-      expect((await jobManager.checkpoints(jobId))?.latestCompleted).toBeUndefined();
+      expect((await jobManager.checkpoints(jobId, true))?.latestCompleted).toBeUndefined();
     });
 
     function endedJob(sinceEnd: number) {
@@ -321,12 +324,11 @@ describe.each(VERSIONS)('a JobManager of Flink %s', (version) => {
       return { ...job, now: job['end-time'] + sinceEnd };
     }
 
-    async function replayWithJob(name: string, job: unknown, { status = 200, state = 'RUNNING' } = {}) {
+    async function replayWithJob(name: string, job: unknown, { status = 200 } = {}) {
       const { request, response: page } = recorded(version, name);
       const [, jobId = ''] = /^\/jobs\/([0-9a-f]{32})/.exec(request.path) ?? [];
       const bench = await behindProxy((response, url) => {
         if (url.endsWith('/checkpoints')) return answering(200, page)(response);
-        if (url.endsWith('/jobs')) return answering(200, { jobs: [{ id: jobId, status: state }] })(response);
         return answering(status, job)(response);
       });
       return { ...bench, jobId };
@@ -335,13 +337,13 @@ describe.each(VERSIONS)('a JobManager of Flink %s', (version) => {
     it('nothing of a job that it does not know', async () => {
       const { jobManager, jobId } = await replay(version, 'job-checkpoints-notfound');
 
-      expect(await jobManager.checkpoints(jobId)).toBeUndefined();
+      expect(await jobManager.checkpoints(jobId, false)).toBeUndefined();
     });
 
     it('nothing while the job is initialising', async () => {
       const { jobManager, jobId } = await replay(version, 'checkpoints-initializing');
 
-      const error = await failureOf(jobManager.checkpoints(jobId));
+      const error = await failureOf(jobManager.checkpoints(jobId, false));
 
       expect(error).toMatchObject({ code: '500 Internal Server Error', isRetryable: true });
       expect(error.message).toContain('UnavailableDispatcherOperationException');
@@ -733,7 +735,7 @@ const METHODS: readonly (readonly [string, (jobManager: JobManager) => Promise<u
   ['GetTaskManagers', (jobManager) => jobManager.taskManagers(), 20],
   ['GetJobs', (jobManager) => jobManager.jobs(), 20],
   ['GetJobOverview', (jobManager) => jobManager.job(JOB_ID), 20],
-  ['GetCheckpointCounts', (jobManager) => jobManager.checkpoints(JOB_ID), 20],
+  ['GetCheckpointCounts', (jobManager) => jobManager.checkpoints(JOB_ID, false), 20],
   ['GetCheckpointConfig', (jobManager) => jobManager.checkpointConfig(JOB_ID), 20],
   ['GetExceptions', (jobManager) => jobManager.failureCause(JOB_ID), 20],
   ['GetResourceRequirements', (jobManager) => jobManager.resourceRequirements(JOB_ID), 20],
