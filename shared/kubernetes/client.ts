@@ -1,4 +1,4 @@
-// A thin client for the Kubernetes API: one keep-alive agent, a time-out per call, bounded retries for what is safe to
+// A thin client for the Kubernetes API: keep-alive agents, a time-out per call, bounded retries for what is safe to
 // repeat. @kubernetes/client-node opens a TLS connection for every request and has no time-out; a tick cannot afford it.
 
 import http from 'node:http';
@@ -29,7 +29,10 @@ export interface KubernetesClientOptions {
   /** PEM. Absent: the system's authorities. */
   readonly certificateAuthority?: string | Buffer;
   readonly credentials: Credentials;
-  /** Connections at once, 1 or more. The API server gives one identity few seats; more only queue there. Default 16. */
+  /**
+   * Connections at once, 1 or more, and as many again for what is behind services, so that a backend that hangs keeps nobody from
+   * the API server. That gives one identity few seats; more only queue there. Default 16.
+   */
   readonly maxConnections?: number;
   readonly limits?: Partial<CallLimits>;
   /** Waits between attempts; replaced in tests. */
@@ -165,6 +168,8 @@ interface Request<T> {
   readonly contentType?: string;
   readonly isRepeatable: boolean;
   readonly accept: string;
+  /** It is the backend of a service or pod that answers. Default: the API server. */
+  readonly isForBackend?: boolean;
   /** Whether an answer is no answer to it. Default: a code that is not of success. */
   isRefusal?(answer: Answer): boolean;
   /** @param code HTTP status */
@@ -179,6 +184,7 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
   const { maxConnections = 16, sleep = wait, credentials } = options;
   const traffic: Traffic = { requests: 0, questions: 0, writes: 0, bytes: 0, retries: 0 };
   const agent = createAgent(endpoint, options, maxConnections);
+  const backendAgent = createAgent(endpoint, options, maxConnections);
   const transport = endpoint.protocol === 'https:' ? https : http;
 
   async function send<T>(request: Request<T>, limits: Limits): Promise<T> {
@@ -220,13 +226,13 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
   }
 
   function exchange(request: Request<unknown>, headers: Record<string, string>, limits: Limits): Promise<Answer> {
-    const { verb, path, accept, body, contentType } = request;
+    const { verb, path, accept, body, contentType, isForBackend = false } = request;
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const fail = (cause: Error) =>
       reject(new KubernetesError(`no answer: ${cause.message}`, { verb, path }, { cause }));
     const call = transport.request(new URL(`${basePath}${path}`, endpoint), {
       method: verb,
-      agent,
+      agent: isForBackend ? backendAgent : agent,
       headers: {
         accept,
         'accept-encoding': 'gzip',
@@ -303,7 +309,10 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
       if (request.verb === 'GET') traffic.questions += 1;
       return send(callOf(request), limits);
     },
-    close: () => agent.destroy(),
+    close() {
+      agent.destroy();
+      backendAgent.destroy();
+    },
   });
   return limitedTo(tighten(DEFAULT_LIMITS, options.limits ?? {}));
 }
@@ -350,6 +359,7 @@ function callOf({ verb, path, body }: ProxyRequest): Request<BackendAnswer> {
     ...(body !== undefined && { body: JSON.stringify(body), contentType: JSON_TYPE }),
     isRepeatable: verb === 'GET',
     accept: JSON_TYPE,
+    isForBackend: true,
     isRefusal: isOfApiServer,
     read: (answer, code) => ({ code, body: parseJsonOrText(answer) }),
   };

@@ -371,6 +371,22 @@ describe('connections', () => {
     expect(server.mostOpen).toBe(3);
   });
 
+  it('are left for the API server, however many backends hang', async () => {
+    const { promise: isHanging, resolve: tell } = Promise.withResolvers<void>();
+    const hanging: Answer = () => void (server.asked.length === 2 && tell());
+    const { client, server } = await aClient([hanging, hanging, OK], { maxConnections: 2, limits: { maxAttempts: 1 } });
+    const path = '/api/v1/namespaces/flink/services/orders:ui/proxy/jobs';
+    let ended = 0;
+    const ends = [1, 2].map(() => failureOf(client.proxy({ verb: 'GET', path })).then(() => (ended += 1)));
+    await isHanging;
+
+    await client.get('/x');
+
+    expect(ended).toBe(0);
+    client.close();
+    await Promise.all(ends);
+  });
+
   it('are closed with the client', async () => {
     const { client, server } = await aClient([OK]);
     await client.get('/x');
