@@ -131,38 +131,58 @@ export function jobManagerOf(client: KubernetesClient, { namespace, name }: Appl
 async function askJobManager(
   client: KubernetesClient,
   application: Application,
-  { hash, cluster, of, plan }: Questions,
+  { hash, isInDoubt, of, plan }: Questions,
 ): Promise<readonly [string, JobManagerView]> {
   const jobManager = jobManagerOf(client, application, hash);
   // Before anything else of a job its state: what is read of its checkpoints then is no older than its end.
+  const asking = attempt(jobManager.jobs());
+  const first = isInDoubt ? await asking : undefined;
+  if (first !== undefined && 'unreadable' in first) {
+    const details = silentJobs(of, first);
+    return [hash, { jobs: first, overview: first, taskManagers: first, details }];
+  }
   const [jobs, overview, taskManagers, planned] = await Promise.all([
-    attempt(jobManager.jobs()),
-    cluster ? attempt(jobManager.overview()) : undefined,
-    cluster ? attempt(jobManager.taskManagers()) : undefined,
+    asking,
+    attempt(jobManager.overview()),
+    attempt(jobManager.taskManagers()),
     plan && attempt(jobManager.plan(plan)),
   ]);
-  const details = await Promise.all(
-    of.map(async (questions) => [questions.jobId, await askOfJob(jobManager, questions, jobs)] as const),
-  );
   return [
     hash,
     {
       jobs,
-      details: new Map(details),
-      ...(overview && { overview }),
-      ...(taskManagers && { taskManagers }),
+      overview,
+      taskManagers,
+      details: 'value' in jobs ? await askOfJobs(jobManager, of, jobs.value) : silentJobs(of, jobs),
       ...(planned && { plan: planned }),
     },
   ];
 }
 
+/** Of a JobManager that does not say which jobs there are nothing else is asked. */
+function silentJobs(of: readonly JobQuestions[], silence: Unreadable): JobManagerView['details'] {
+  return new Map(of.map(({ jobId }) => [jobId, { job: silence }]));
+}
+
+type Unreadable = Extract<Reading<unknown>, { readonly unreadable: string }>;
+
+async function askOfJobs(
+  jobManager: JobManager,
+  of: readonly JobQuestions[],
+  jobs: readonly JobSummary[],
+): Promise<JobManagerView['details']> {
+  const ask = async (questions: JobQuestions) =>
+    [questions.jobId, await askOfJob(jobManager, questions, jobs)] as const;
+  return new Map(await Promise.all(of.map(ask)));
+}
+
 async function askOfJob(
   jobManager: JobManager,
   questions: JobQuestions,
-  jobs: Reading<readonly JobSummary[]>,
+  jobs: readonly JobSummary[],
 ): Promise<JobView> {
   const { jobId, savepointTriggerId } = questions;
-  const listed = 'value' in jobs ? jobs.value.find(({ id }) => id === jobId) : undefined;
+  const listed = jobs.find(({ id }) => id === jobId);
   const mayHaveEnded = listed === undefined || hasEnded(classify(listed.state));
   const [job, checkpoints, checkpointConfig, resourceRequirements, failureCause, savepoint] = await Promise.all([
     attempt(jobManager.job(jobId)),

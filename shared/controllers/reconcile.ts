@@ -6,6 +6,7 @@ import type { Cluster, ControlPlane, Log } from '../control-plane.ts';
 import { performEffect } from '../deployment/effects.ts';
 import { noteError } from '../deployment/failures.ts';
 import { planSeed } from '../deployment/parallelism.ts';
+import { wasSilent } from '../deployment/questions.ts';
 import { sizeSpecOf } from '../deployment/scene.ts';
 import { type Step, step } from '../deployment/state-machine.ts';
 import { findCompany, latestWriter } from '../deployment/take-over.ts';
@@ -52,10 +53,12 @@ export interface ReconcileReport {
 export interface ReconcileOptions {
   /** namespace/name of the applications to look at. Default: all of the shard. */
   readonly only?: readonly string[];
+  /** Told of each application as soon as this round is done with it. */
+  readonly onReport?: (report: ApplicationReport) => void;
 }
 
 /** Applications at once: each asks its JobManagers several questions at a time. */
-const CONCURRENCY = 8;
+const CONCURRENCY = 16;
 
 /** Steps of one application in one round; the longest way without waiting has eight. */
 const MAX_STEPS = 16;
@@ -73,14 +76,26 @@ export async function reconcileShard(
   plane: Pick<ControlPlane, 'now' | 'log'>,
   cluster: Cluster,
   namespaces: Namespaces,
-  { only }: ReconcileOptions = {},
+  { only, onReport = () => {} }: ReconcileOptions = {},
 ): Promise<ReconcileReport> {
   const client = cluster.client.within({ budgetMilliseconds: CALL_BUDGET_MILLISECONDS });
   const world = only === undefined ? await readWorlds(client, namespaces, plane.log) : await readSome(client, only);
   const startTime = await plane.now();
   const round: Round = { plane, cluster: { ...cluster, client }, log: plane.log, startTime };
-  const applications = await mapBounded(world, CONCURRENCY, (seen) => reconcileOrReport(round, seen));
+  const applications = await mapBounded(inOrder(world), CONCURRENCY, async (seen) => {
+    const report = await reconcileOrReport(round, seen);
+    onReport(report);
+    return report;
+  });
   return { cluster: cluster.name, applications };
+}
+
+/** Those whose JobManager was silent at the last look come last: nobody waits for it to time out. */
+function inOrder(world: readonly Seen[]): readonly Seen[] {
+  const { silent = [], others = [] } = Object.groupBy(world, ({ application }) =>
+    wasSilent(application.status) ? 'silent' : 'others',
+  );
+  return [...others, ...silent];
 }
 
 interface Round {

@@ -1,5 +1,6 @@
 // A round of deployments that a message asked for: is it still wanted, what came of it, and when to look again.
 
+import { settlesWithin } from '../concurrency.ts';
 import type { ControlPlane } from '../control-plane.ts';
 import { keyOf } from '../kubernetes/paths.ts';
 import { formatTime } from '../units.ts';
@@ -32,6 +33,9 @@ export interface RoundFigures {
 /** From one look at an application on its way to the next. */
 export const COME_BACK_SECONDS = 2;
 
+/** Every so often those that are done call for their next round: a JobManager that hangs delays no deployment but its own. */
+const PATIENCE_MILLISECONDS = 3000;
+
 /**
  * Runs one round, unless it comes a whole minute late. Applications that are on their way call for the next round, up to the
  * end of the minute: then the next minute's round looks after them, so that calls never pile up.
@@ -54,23 +58,32 @@ export async function runRound(
     return;
   }
   const { cluster, namespaces } = await openShard(plane, { cluster: name, shard });
-  const { applications } = await reconcileShard(plane, cluster, namespaces, only && { only });
+  const ready: ApplicationReport[] = [];
+  const reconciling = reconcileShard(plane, cluster, namespaces, {
+    ...(only && { only }),
+    onReport: (report) => ready.push(report),
+  });
+  const comeBack = () => callForThose(plane, { cluster: name, shard, until }, ready.splice(0));
+  while (!(await settlesWithin(reconciling, PATIENCE_MILLISECONDS))) await comeBack();
+  const { applications } = await reconciling;
   const now = await plane.now();
   const figures = count(applications, only === undefined);
   if (figures.inTransition + figures.failures > 0)
     plane.log.info('round', { cluster: name, shard, ...figures, durationMilliseconds: now - startTime });
   finish(figures, now - startTime);
+  await comeBack();
+}
 
-  const next = now + COME_BACK_SECONDS * 1000;
-  if (next >= until) return;
-  await callForRound(plane, {
-    cluster: name,
-    shard,
-    dueTime: next,
-    until,
-    applications: applications.filter(({ comesBack }) => comesBack).map(keyOf),
-    delaySeconds: COME_BACK_SECONDS,
-  });
+/** Calls for the next round over those that are on their way. */
+async function callForThose(
+  plane: ControlPlane,
+  minute: ShardName & Pick<RoundRequest, 'until'>,
+  reports: readonly ApplicationReport[],
+): Promise<void> {
+  const dueTime = (await plane.now()) + COME_BACK_SECONDS * 1000;
+  if (dueTime >= minute.until) return;
+  const applications = reports.filter(({ comesBack }) => comesBack).map(keyOf);
+  await callForRound(plane, { ...minute, dueTime, applications, delaySeconds: COME_BACK_SECONDS });
 }
 
 function count(applications: readonly ApplicationReport[], isWhole: boolean): RoundFigures {

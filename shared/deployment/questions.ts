@@ -1,13 +1,13 @@
 // Which JobManagers have to be asked, and what: each phase asks for what it decides by, and no more.
 
 import { type Scene, targetRevision } from './scene.ts';
-import type { JobRequest, Revision } from './types.ts';
+import type { ApplicationStatus, JobRequest, Revision } from './types.ts';
 
-/** What to ask one JobManager. */
+/** What to ask one JobManager, beside its overview, its TaskManagers and its list of jobs. */
 export interface Questions {
   readonly hash: string;
-  /** Overview and TaskManagers. */
-  readonly cluster: boolean;
+  /** Whether to wait for a first answer before anything else is asked. */
+  readonly isInDoubt: boolean;
   /** Whether this job could be run. */
   readonly plan?: JobRequest;
   readonly of: readonly JobQuestions[];
@@ -35,10 +35,15 @@ function questionsOf(scene: Scene, hash: string): Questions {
   const plan = planOf(scene, hash);
   return {
     hash,
-    cluster: true,
+    isInDoubt: wasSilent(scene.status),
     of: jobIdsOn(scene, hash).map((jobId) => questionsOfJob(scene, jobId)),
     ...(plan && { plan }),
   };
+}
+
+/** Whether the JobManager of an application's job did not answer when it was last asked. */
+export function wasSilent({ conditions = [] }: ApplicationStatus): boolean {
+  return conditions.some(({ type, status }) => type === 'JobRunning' && status === 'Unknown');
 }
 
 function jobIdsOn({ status }: Scene, hash: string): readonly string[] {

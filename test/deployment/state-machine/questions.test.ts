@@ -17,6 +17,7 @@ import {
   OLD_REVISION,
   OLD_SPEC,
   ROLLBACK_JOB,
+  secondsAgo,
   TRIGGER,
 } from '../scenes.ts';
 
@@ -39,6 +40,17 @@ const midway = (phase: string, rollout: Parameters<typeof aRollout>[0] = {}, sta
   ask({ status: { phase, rollout: aRollout(rollout), ...status } });
 const asked = (questions: ReturnType<typeof askFor>, hash: string) => questions.find((each) => each.hash === hash);
 
+it.each`
+  type            | status       | isInDoubt
+  ${'JobRunning'} | ${'Unknown'} | ${true}
+  ${'JobRunning'} | ${'False'}   | ${false}
+  ${'Deployed'}   | ${'Unknown'} | ${false}
+`('waits for a first answer where $type is $status: $isInDoubt', ({ type, status, isInDoubt }) => {
+  const condition = { type, status, reason: 'Any', message: '', lastTransitionTime: secondsAgo(1) };
+
+  expect(ask({ status: { conditions: [condition] } })).toMatchObject([{ isInDoubt }]);
+});
+
 describe('at rest', () => {
   it('asks the deployed JobManager for its job, and no other', () => {
     const questions = ask({ spec: OLD_SPEC });
@@ -46,7 +58,7 @@ describe('at rest', () => {
     expect(questions).toEqual([
       {
         hash: OLD,
-        cluster: true,
+        isInDoubt: false,
         of: [
           {
             jobId: OLD_JOB,
