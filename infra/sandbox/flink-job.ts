@@ -22,6 +22,8 @@ export interface JobSettings {
   readonly restartDelayMs: number;
   /** How long the adaptive scheduler waits for more slots before it makes do with those it has. */
   readonly stabilizationMs: number;
+  /** How long the adaptive scheduler keeps slots that the job does not use any more. */
+  readonly slotIdleMs: number;
   readonly restoredFrom: Snapshot | undefined;
   /** More tasks than its state can be divided among: the adaptive scheduler waits for ever. */
   readonly isImpossible: boolean;
@@ -163,6 +165,8 @@ export interface FlinkJob {
   /** Of each vertex now, or last. */
   readonly parallelism: Readonly<Record<string, number>>;
   readonly placement: readonly Placement[];
+  /** Slots beyond those that it keeps until that time, epoch milliseconds. */
+  readonly idle?: { readonly placement: readonly Placement[]; readonly until: number };
   /** When its tasks began, and ended, last. */
   readonly tasksStartTime: number | undefined;
   readonly tasksEndTime: number | undefined;
@@ -261,7 +265,8 @@ export function isEnded({ stage }: FlinkJob): boolean {
 export function nextChangeTime(job: FlinkJob, now: number): number {
   const due = job.savepoints.flatMap(({ endTime, dueTime }) => (endTime === undefined ? [dueTime] : []));
   const rescale = job.rescale ? [job.rescale.time] : [];
-  return Math.min(...[...stageTimes(job), ...rescale, ...due].filter((time) => time > now));
+  const idle = job.idle ? [job.idle.until] : [];
+  return Math.min(...[...stageTimes(job), ...rescale, ...idle, ...due].filter((time) => time > now));
 }
 
 function stageTimes({ stage, settings: { behaviour, stabilizationMs, isImpossible } }: FlinkJob): readonly number[] {
@@ -364,6 +369,12 @@ export function slotsOf({ placement }: FlinkJob): number {
   return placement.reduce((sum, { slots }) => sum + slots, 0);
 }
 
+/** The slots of a TaskManager that are not free on account of the job. */
+export function heldSlots({ placement, idle }: FlinkJob, taskManager: string, now: number): number {
+  const kept = idle !== undefined && now < idle.until ? idle.placement : [];
+  return slotsOn(placement, taskManager) + slotsOn(kept, taskManager);
+}
+
 function step(job: FlinkJob, offers: readonly SlotOffer[], now: number): FlinkJob {
   const offered = (taskManager: string) => offers.find((offer) => offer.taskManager === taskManager)?.slots ?? 0;
   const lost = job.placement.find(({ taskManager, slots }) => offered(taskManager) < slots);
@@ -435,21 +446,51 @@ function deploy(job: FlinkJob, slots: number, offers: readonly SlotOffer[], now:
   const deployed = {
     ...rest,
     parallelism,
-    placement: place(slots, offers),
+    ...occupy(rest, place(slots, offers, job.settings.behaviour)),
     tasksStartTime: now,
     tasksEndTime: undefined,
   };
   return turn(deployed, { kind: 'Deploying', until: now + secondMs }, now);
 }
 
+/** Of the slots that the job still had, those that it does not take again stay idle. */
+function occupy({ idle }: FlinkJob, placement: readonly Placement[]): Pick<FlinkJob, 'placement' | 'idle'> {
+  const kept = idle?.placement.flatMap(({ taskManager, slots }) => {
+    const left = slots - slotsOn(placement, taskManager);
+    return left > 0 ? [{ taskManager, slots: left }] : [];
+  });
+  return { placement, ...(idle && kept && { idle: { ...idle, placement: kept } }) };
+}
+
 /** The youngest TaskManagers first, so that whoever takes those away meets the ones that are busy. */
-function place(slots: number, offers: readonly SlotOffer[]): readonly Placement[] {
+function place(
+  slots: number,
+  offers: readonly SlotOffer[],
+  { spreadsSlots = false }: JarSettings,
+): readonly Placement[] {
+  if (spreadsSlots) return spread(slots, offers);
   let left = slots;
   return offers.toReversed().flatMap(({ taskManager, slots: offered }) => {
     const taken = Math.min(left, offered);
     left -= taken;
     return taken > 0 ? [{ taskManager, slots: taken }] : [];
   });
+}
+
+/** One slot of each TaskManager in turn. */
+function spread(slots: number, offers: readonly SlotOffer[]): readonly Placement[] {
+  const inTurn = offers
+    .flatMap(({ taskManager, slots: offered }) => Array.from({ length: offered }, (_, turn) => ({ taskManager, turn })))
+    .sort((a, b) => a.turn - b.turn)
+    .slice(0, slots);
+  return offers.flatMap(({ taskManager }) => {
+    const taken = inTurn.filter((slot) => slot.taskManager === taskManager).length;
+    return taken > 0 ? [{ taskManager, slots: taken }] : [];
+  });
+}
+
+function slotsOn(placement: readonly Placement[], taskManager: string): number {
+  return placement.find((placed) => placed.taskManager === taskManager)?.slots ?? 0;
 }
 
 function initialize(job: FlinkJob, now: number): FlinkJob {
@@ -481,7 +522,8 @@ function follow(job: FlinkJob, offers: readonly SlotOffer[], now: number): Flink
   if (slots === slotsOf(job) || slots < lower) return rescale ? rest : job;
   if (rescale?.slots !== slots) return { ...rest, rescale: { slots, time: now + job.settings.stabilizationMs } };
   if (now < rescale.time) return job;
-  return turn({ ...stopTasks(rest, now), rescale }, { kind: 'Restarting', until: now + secondMs }, now);
+  const idle = { placement: job.placement, until: now + job.settings.slotIdleMs };
+  return turn({ ...stopTasks(rest, now), rescale, idle }, { kind: 'Restarting', until: now + secondMs }, now);
 }
 
 /** Takes up the state of the newest checkpoint, or of the snapshot that the job was begun from. */
@@ -611,7 +653,7 @@ function stopTasks(job: FlinkJob, now: number): FlinkJob {
   };
 }
 
-function end(job: FlinkJob, status: EndStatus, now: number): FlinkJob {
+function end({ idle: _, ...job }: FlinkJob, status: EndStatus, now: number): FlinkJob {
   const ended = turn(job, { kind: 'Ended', status }, now);
   if (isKept(job.settings.retention, status)) return ended;
   const { latestCompleted, history, ...log } = job.checkpoints;

@@ -38,6 +38,8 @@ export interface JobView {
   readonly id: string;
   readonly state: string;
   readonly parallelism: number;
+  /** How often it was begun anew after a failure. */
+  readonly restarts: number;
   /** Records counted by now. */
   readonly count: number;
 }
@@ -114,6 +116,7 @@ export class Flink {
         id: job.settings.id,
         state: statusOf(job),
         parallelism: Math.max(0, ...Object.values(job.parallelism)),
+        restarts: job.restarts,
         count: countAt(job, this.#agenda.now()),
       })),
     );

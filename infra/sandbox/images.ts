@@ -48,6 +48,8 @@ export interface JarSettings {
   readonly restoreSeconds?: number;
   /** Default 1. */
   readonly cancelSeconds?: number;
+  /** It takes its slots from all TaskManagers alike; default from as few as will do. */
+  readonly spreadsSlots?: boolean;
 }
 
 export interface VertexSettings {

@@ -28,6 +28,7 @@ import {
   fail,
   failedAtStart,
   failureOf,
+  heldSlots,
   isEnded,
   nextChangeTime,
   type SavepointOperation,
@@ -262,7 +263,7 @@ export class JobManager {
     const others = [...this.#jobs.values()].filter(({ settings }) => settings.id !== id);
     return [...this.#taskManagers.values()]
       .filter(({ time }) => now >= time + slotReportMs)
-      .map(({ id: taskManager, slots }) => ({ taskManager, slots: slots - usedSlots(others, taskManager) }));
+      .map(({ id: taskManager, slots }) => ({ taskManager, slots: slots - usedSlots(others, taskManager, now) }));
   }
 
   #views(): readonly TaskManagerView[] {
@@ -274,7 +275,7 @@ export class JobManager {
         id,
         ip,
         slots: hasReported ? slots : 0,
-        freeSlots: hasReported ? slots - usedSlots(jobs, id) : 0,
+        freeSlots: hasReported ? slots - usedSlots(jobs, id, now) : 0,
         tasks: jobs.reduce((sum, job) => sum + tasksOn(job, id), 0),
         lastHeartbeatTime: hasReported ? now - ((now - time) % heartbeatMs) : 0,
       };
@@ -488,9 +489,8 @@ function nameOf({ entryClass }: RunRequest): string {
   return entryClass?.split('.').at(-1) ?? 'Flink Streaming Job';
 }
 
-function usedSlots(jobs: readonly FlinkJob[], taskManager: string): number {
-  const placements = jobs.flatMap(({ placement }) => placement);
-  return placements.reduce((sum, placed) => sum + (placed.taskManager === taskManager ? placed.slots : 0), 0);
+function usedSlots(jobs: readonly FlinkJob[], taskManager: string, now: number): number {
+  return jobs.reduce((sum, job) => sum + heldSlots(job, taskManager, now), 0);
 }
 
 function requirementsFault(

@@ -120,6 +120,7 @@ export function settingsOf({ id, name, vertices, fault }: NewJob, context: Conte
     ),
     ...restartStrategyOf(properties, interval !== undefined && interval > 0),
     stabilizationMs: stabilizationSeconds(properties) * 1000,
+    slotIdleMs: (durationSeconds(properties['slot.idle.timeout']) ?? 50) * 1000,
     restoredFrom: snapshot,
     isImpossible: isAdaptive && isTooWide,
     loadFailure: isAdaptive && fault !== undefined && !isTooWide ? adaptiveTrace(fault) : undefined,

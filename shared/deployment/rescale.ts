@@ -124,14 +124,88 @@ function grow(scene: Scene, sizes: Sizes, job: Job, requirements: ResourceRequir
 /** The job first, so that the TaskManagers that go hold no slot of it. */
 function shrink(scene: Scene, sizes: Sizes, job: Job, requirements: ResourceRequirements): Transition {
   const { target } = sizes;
-  const deployment = taskManagerOf(scene);
   const setting = setParallelism(scene, sizes, job, requirements);
   if (setting.length > 0) return stay(scene, setting);
   if (!isAtParallelism(job, requirements)) return stay(scene);
-  const scaling = scaleTo(deployment, target.taskManagers);
-  if (scaling.length > 0) return stay(scene, [...preferIdle(scene), ...scaling]);
-  const isShrunk = deployment?.isObserved === true && deployment.statusReplicas === target.taskManagers;
-  return isShrunk ? succeed(scene, target) : stay(scene);
+  const scaling = scaleTo(taskManagerOf(scene), target.taskManagers);
+  if (scaling.length > 0) return removeTaskManagers(scene, target, job, scaling);
+  return isShrunk(scene, target, job) ? succeed(scene, target) : stay(scene);
+}
+
+/** Those that hold no slot. When these will not become enough, others go with them, and the job restarts once more. */
+function removeTaskManagers(scene: Scene, target: Revision, job: Job, scaling: readonly Effect[]): Transition {
+  const taskManagers = taskManagersOf(scene);
+  const idle = taskManagers?.filter(isIdle) ?? [];
+  const leaving = (taskManagerOf(scene)?.replicas ?? 0) - target.taskManagers;
+  const removing = [...preferDeletion(scene, idle), ...scaling];
+  if (taskManagers !== undefined && idle.length >= leaving) return stay(scene, removing);
+  const mayWait = taskManagers === undefined || heldSlots(taskManagers) !== neededSlots(job);
+  if (mayWait && !isPatienceOver(scene)) return stay(scene);
+  const busy = taskManagers === undefined ? undefined : leaving - idle.length;
+  return stay(scene, removing, [shrinkingBusyEvent(leaving, busy)]);
+}
+
+/**
+ * How long TaskManagers without a slot are waited for, from the beginning of the rescale. Flink gives a slot back that the job
+ * has not used for slot.idle.timeout, 50 s unless told otherwise, and looks for such slots once in as long: up to 100 s after
+ * the job restarted with its lower parallelism, for which there are 50 s here. No longer, since the slots that it uses may be
+ * spread over all TaskManagers: in a session cluster Flink takes any of them. A job that is seen to have none to give back is
+ * not waited for.
+ */
+const PATIENCE_SECONDS = 150;
+
+/** At most half of the time, so that the job can restart in the other half. */
+function isPatienceOver(scene: Scene): boolean {
+  const { startTime, deadline } = rolloutOf(scene);
+  const [start, end] = [Date.parse(startTime), Date.parse(deadline)];
+  return scene.now >= start + Math.min(PATIENCE_SECONDS * 1000, (end - start) / 2);
+}
+
+/** @param busy undefined: not known */
+function shrinkingBusyEvent(leaving: number, busy: number | undefined) {
+  const what =
+    busy === undefined
+      ? `It is not known whether the ${leaving} TaskManagers that go still hold slots: if so,`
+      : `${busy} of the ${leaving} TaskManagers that go still hold slots:`;
+  return normal('ShrinkingBusyTaskManagers', `${what} the job restarts once from its latest checkpoint`);
+}
+
+/**
+ * The pods are gone, and the JobManager knows: a job that runs was not on one of them, or runs again. Flink's word for a job may
+ * be some seconds old, so its slots have to be there as well.
+ */
+function isShrunk(scene: Scene, target: Revision, job: Job): boolean {
+  const deployment = taskManagerOf(scene);
+  const taskManagers = taskManagersOf(scene);
+  if (deployment?.isObserved !== true || deployment.statusReplicas !== target.taskManagers) return false;
+  if (taskManagers === undefined || taskManagers.length > target.taskManagers) return false;
+  return heldSlots(taskManagers) >= neededSlots(job);
+}
+
+/** @returns undefined when they cannot be read, or one of them has not told of its slots yet */
+function taskManagersOf({ observation, status }: Scene): readonly TaskManager[] | undefined {
+  const taskManagers = known(observation.jobManagers.get(status.deployHash ?? '')?.taskManagers);
+  return taskManagers?.every(({ slots }) => slots > 0) ? taskManagers : undefined;
+}
+
+function isIdle({ slots, freeSlots }: TaskManager): boolean {
+  return slots === freeSlots;
+}
+
+/** A job keeps slots for a while that it does not use any more; they are not free. */
+function heldSlots(taskManagers: readonly TaskManager[]): number {
+  return taskManagers.reduce((sum, { slots, freeSlots }) => sum + slots - freeSlots, 0);
+}
+
+/** So many slots a job needs, or more: vertices that share none need their own. */
+function neededSlots({ vertices }: Job): number {
+  return Math.max(0, ...vertices.map(({ tasks }) => tasks.RUNNING ?? 0));
+}
+
+function preferDeletion({ status }: Scene, taskManagers: readonly TaskManager[]): readonly Effect[] {
+  const { selector = '' } = status;
+  const podIps = taskManagers.map(({ host }) => host);
+  return podIps.length === 0 ? [] : [{ kind: 'PreferDeletion', podIps, selector }];
 }
 
 /** A vertex whose parallelism is its own, not the job's, keeps it. */
@@ -166,15 +240,6 @@ function findTooParallel(scene: Scene, { target, current }: Sizes): Failure | un
   );
   if (vertex === undefined) return undefined;
   return tooParallel({ ...vertex, parallelism: target.parallelism, wanted: target.parallelism });
-}
-
-/** TaskManagers of which every slot is free. */
-function preferIdle(scene: Scene): readonly Effect[] {
-  const { deployHash = '', selector = '' } = scene.status;
-  const taskManagers = known(scene.observation.jobManagers.get(deployHash)?.taskManagers) ?? [];
-  const isIdle = ({ slots, freeSlots }: TaskManager) => slots === freeSlots;
-  const podIps = taskManagers.filter(isIdle).map(({ host }) => host);
-  return podIps.length === 0 ? [] : [{ kind: 'PreferDeletion', podIps, selector }];
 }
 
 function succeed(scene: Scene, { parallelism, taskManagers }: Revision): Transition {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ResourceRequirements } from '../../../shared/deployment/types.ts';
+import type { ResourceRequirements, TaskManager } from '../../../shared/deployment/types.ts';
 import {
   aCluster,
   aJob,
@@ -12,6 +12,7 @@ import {
   midway,
   NEW,
   NEW_JOB,
+  NOW,
   OLD,
   OLD_JOB,
   OLD_REVISION,
@@ -223,27 +224,120 @@ describe('shrinking with the adaptive scheduler', () => {
     expect(shrinking({ old: jobWith(2, 4) }).effects).toEqual([]);
   });
 
-  it('then removes those that hold no slot', () => {
-    const taskManagers = [
-      { id: 'busy', host: '10.0.0.1', slots: 2, freeSlots: 0 },
-      { id: 'idle', host: '10.0.0.2', slots: 2, freeSlots: 2 },
-    ];
+  const scaleDown = { kind: 'ScaleDeployment', name: `orders-${OLD}-tm`, resourceVersion: '1', replicas: 1 };
+  const preferring = (...podIps: readonly string[]) => ({
+    kind: 'PreferDeletion',
+    podIps,
+    selector: selectorOf(OLD),
+  });
+  const busy = { id: 'busy', host: '10.0.0.1', slots: 2, freeSlots: 0 };
+  const idle = { id: 'idle', host: '10.0.0.2', slots: 2, freeSlots: 2 };
+
+  /** The job runs with its new parallelism, 2, and these are its TaskManagers; undefined: they cannot be read. */
+  function lowered(taskManagers: readonly Partial<TaskManager>[] | undefined, parts: SceneParts = {}) {
     const jobs = { [OLD_JOB]: aJob({ requirements: upTo(2), vertices: [{ parallelism: 2 }] }) };
+    const listed = aJobManager({ jobs, ...(taskManagers && { taskManagers }) });
+    const jobManager = taskManagers ? listed : { ...listed, taskManagers: { unreadable: '503 Service Unavailable' } };
+    return shrinking({ ...parts, old: { jobManager, ...parts.old } });
+  }
 
-    const next = shrinking({ old: { jobManager: aJobManager({ jobs, taskManagers }) } });
+  it('then removes those that hold no slot', () => {
+    const next = lowered([busy, idle]);
 
-    expect(next.effects).toEqual([
-      { kind: 'PreferDeletion', podIps: ['10.0.0.2'], selector: selectorOf(OLD) },
-      { kind: 'ScaleDeployment', name: `orders-${OLD}-tm`, resourceVersion: '1', replicas: 1 },
+    expect(next.effects).toEqual([preferring('10.0.0.2'), scaleDown]);
+    expect(reasonsOf(next)).toEqual([]);
+  });
+
+  it.each`
+    taskManagers                                   | replicas | what
+    ${[busy, { ...idle, freeSlots: 0 }]}           | ${2}     | ${'the job holds slots that it does not use any more'}
+    ${[{ ...busy, freeSlots: 1 }, idle, busy]}     | ${3}     | ${'fewer hold no slot than are to go'}
+    ${[busy, { ...idle, slots: 0, freeSlots: 0 }]} | ${2}     | ${'one has not told of its slots yet'}
+    ${[idle]}                                      | ${3}     | ${'one that the job needs is not listed'}
+    ${undefined}                                   | ${2}     | ${'the TaskManagers cannot be read'}
+  `('waits while $what', ({ taskManagers, replicas }) => {
+    const next = lowered(taskManagers, { old: { cluster: aCluster(OLD, { taskManagers: replicas }) } });
+
+    expect(next).toMatchObject({ status: { phase: 'Rescaling' }, effects: [], events: [] });
+  });
+
+  it('does not wait for TaskManagers without a slot where the job holds no slot too many', () => {
+    const next = lowered([
+      { ...busy, freeSlots: 1 },
+      { ...idle, freeSlots: 1 },
+    ]);
+
+    expect(next.effects).toEqual([scaleDown]);
+    expect(next.events).toEqual([
+      {
+        type: 'Normal',
+        reason: 'ShrinkingBusyTaskManagers',
+        message: '1 of the 1 TaskManagers that go still hold slots: the job restarts once from its latest checkpoint',
+      },
     ]);
   });
 
-  it('is Running when the pods are gone', () => {
-    const leaving = shrinking({ old: { cluster: aCluster(OLD, { taskManagers: 1, pods: 2 }), ...jobWith(2, 2) } });
-    const gone = shrinking({ old: { cluster: aCluster(OLD, { taskManagers: 1 }), ...jobWith(2, 2) } });
+  it.each`
+    time   | patience
+    ${300} | ${150}
+    ${900} | ${150}
+    ${20}  | ${10}
+  `('waits $patience s of the $time s that it has, and then removes whatever holds slots', ({ time, patience }) => {
+    const rollout = { startTime: inSeconds(0), deadline: inSeconds(time) };
+    const held = [busy, { ...idle, freeSlots: 0 }, { id: 'other', host: '10.0.0.3', slots: 2, freeSlots: 2 }];
+    const at = (seconds: number) =>
+      lowered(held, { rollout, old: { cluster: aCluster(OLD, { taskManagers: 3 }) }, now: NOW + seconds * 1000 });
 
-    expect(leaving.status.phase).toBe('Rescaling');
-    expect(gone.status).toMatchObject({ phase: 'Running', currentRevision: ONE.name, jobStatus: { parallelism: 2 } });
+    expect(at(patience - 1)).toMatchObject({ effects: [], events: [] });
+    expect(at(patience).effects).toEqual([preferring('10.0.0.3'), scaleDown]);
+    expect(at(patience).events).toMatchObject([
+      { message: expect.stringContaining('1 of the 2 TaskManagers that go still hold slots') },
+    ]);
+  });
+
+  it('does not wait for ever for TaskManagers that cannot be read', () => {
+    const next = lowered(undefined, { now: NOW + 90_000 });
+
+    expect(next.effects).toEqual([scaleDown]);
+    expect(next.events).toMatchObject([
+      { reason: 'ShrinkingBusyTaskManagers', message: expect.stringContaining('It is not known') },
+    ]);
+  });
+
+  describe('once the Deployment is smaller', () => {
+    const one = { cluster: aCluster(OLD, { taskManagers: 1 }) };
+
+    it.each`
+      what                                           | taskManagers                   | old
+      ${'a pod is leaving'}                          | ${[busy]}                      | ${{ cluster: aCluster(OLD, { taskManagers: 1, pods: 2 }) }}
+      ${'the JobManager still has one that goes'}    | ${[busy, idle]}                | ${one}
+      ${'the job has lost slots, and not found out'} | ${[{ ...busy, freeSlots: 1 }]} | ${one}
+      ${'the TaskManagers cannot be read'}           | ${undefined}                   | ${one}
+      ${'the job restarts'}                          | ${[busy]}                      | ${{ ...one, ...jobWith(2, 2, 2, 'RESTARTING') }}
+    `('waits while $what', ({ taskManagers, old }) => {
+      expect(lowered(taskManagers, { old })).toMatchObject({ status: { phase: 'Rescaling' }, effects: [] });
+    });
+
+    it('is Running when the job holds its slots on what is left', () => {
+      const next = lowered([busy], { old: one });
+
+      expect(next.status).toMatchObject({ phase: 'Running', currentRevision: ONE.name, jobStatus: { parallelism: 2 } });
+    });
+
+    it('is Running when vertices that have finished need no slot any more', () => {
+      const requirements = { ...upTo(2), sink: { lowerBound: 1, upperBound: 1 } };
+      const vertices = [
+        { parallelism: 2, status: 'FINISHED' },
+        { id: 'sink', parallelism: 1 },
+      ];
+      const jobs = { [OLD_JOB]: aJob({ requirements, vertices }) };
+
+      const next = shrinking({
+        old: { ...one, jobManager: aJobManager({ jobs, taskManagers: [{ ...busy, freeSlots: 1 }] }) },
+      });
+
+      expect(next.status.phase).toBe('Running');
+    });
   });
 });
 

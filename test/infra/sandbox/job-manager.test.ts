@@ -641,17 +641,44 @@ describe('the adaptive scheduler', () => {
     expect(ledger().count).toBeGreaterThan(500);
   });
 
-  it('frees TaskManagers when the bound falls', async () => {
-    await running(setting, { body: { parallelism: 4 }, seconds: 40 });
-    await require(1, bounds(1, 2));
-    pass(30);
+  describe('when the bound falls', () => {
+    const free = async () =>
+      (await get('/taskmanagers')).json.taskmanagers.map(({ freeSlots }: { freeSlots: number }) => freeSlots);
 
-    const free = (await get('/taskmanagers')).json.taskmanagers.map(
-      ({ freeSlots }: { freeSlots: number }) => freeSlots,
-    );
-    expect(parallelism()).toBe(2);
-    // The youngest is at work: who deletes it stops the job.
-    expect(free).toEqual([2, 0]);
+    it.each([
+      ['50 s', {}, 50],
+      ['what the configuration says', { 'slot.idle.timeout': '20 s' }, 20],
+    ])('keeps slots for %s that it does not use any more, and frees TaskManagers then', async (_, more, seconds) => {
+      const { properties } = setting;
+      await running({ ...setting, properties: { ...properties, ...more } }, { body: { parallelism: 4 }, seconds: 40 });
+      await require(1, bounds(1, 2));
+      // It restarts when its bound has been stable for 10 s.
+      pass(10 + seconds - 1);
+      const before = [parallelism(), await free()];
+      pass(2);
+
+      expect(before).toEqual([2, [0, 0]]);
+      // The youngest is at work: who deletes it stops the job.
+      expect(await free()).toEqual([2, 0]);
+    });
+
+    it('may use slots of every TaskManager', async () => {
+      await running({ ...setting, jar: { spreadsSlots: true } }, { body: { parallelism: 4 }, seconds: 40 });
+      await require(1, bounds(1, 2));
+      pass(70);
+
+      expect(await free()).toEqual([1, 1]);
+    });
+
+    it('takes up slots again that it has kept', async () => {
+      await running(setting, { body: { parallelism: 4 }, seconds: 40 });
+      await require(1, bounds(1, 2));
+      pass(30);
+      await require(1, bounds(1, 4));
+      pass(30);
+
+      expect([parallelism(), await free()]).toEqual([4, [0, 0]]);
+    });
   });
 
   it('makes do with fewer slots, and waits while there are too few', async () => {
