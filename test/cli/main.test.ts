@@ -412,30 +412,12 @@ describe('headrace run, deploying', () => {
     shard.sandbox.clock.set(NOW);
   });
 
-  /** Hands an application in as a user does. */
-  function handIn(name: string): void {
-    shard.sandbox.store.put({
-      apiVersion: 'flink.k8s.io/v1beta1',
-      kind: 'FlinkApplication',
-      metadata: { namespace: 'flink', name },
-      spec: {
-        image: 'registry.example/orders:1',
-        flinkVersion: '1.20',
-        jarName: 'orders.jar',
-        entryClass: 'com.example.Orders',
-        parallelism: 4,
-        taskManagerConfig: { taskSlots: 2, replicas: 2 },
-      },
-      status: { scaleBasis: { parallelism: 4, taskSlots: 2 } },
-    });
-  }
-
   const requests = (end: string) => shard.sandbox.requests.filter(({ path }) => path.endsWith(end));
   const deployments = () =>
     shard.sandbox.store.list('Deployment').map(({ metadata }) => metadata.labels?.['flink-app']);
 
   it('tells each phase in a line, and ends well when it is interrupted', async () => {
-    handIn('orders');
+    shard.handIn('orders');
     const run = startRun();
 
     await nextWait(COME_BACK);
@@ -448,7 +430,7 @@ describe('headrace run, deploying', () => {
   });
 
   it('tells the same as JSON', async () => {
-    handIn('orders');
+    shard.handIn('orders');
     const run = startRun('-o', 'json');
 
     const line = JSON.parse(await run.line());
@@ -460,7 +442,7 @@ describe('headrace run, deploying', () => {
   });
 
   it('looks at those on their way again after 2 s, and at nothing else', async () => {
-    for (const name of ['orders', 'payments']) handIn(name);
+    for (const name of ['orders', 'payments']) shard.handIn(name);
     shard.sandbox.faults.add({ kind: 'status', code: 404, path: /flinkapplications\/payments\/status/ });
     const run = startRun();
     const wait = await nextWait(COME_BACK);
@@ -479,7 +461,7 @@ describe('headrace run, deploying', () => {
   it('looks at everything when the next minute begins', async () => {
     const run = startRun('--namespace', 'flink');
     const wait = await nextWait(MINUTE);
-    handIn('orders');
+    shard.handIn('orders');
 
     vi.setSystemTime(NOW + MINUTE);
     wait.end();
@@ -494,7 +476,7 @@ describe('headrace run, deploying', () => {
     const run = startRun();
     await nextWait(MINUTE);
     const tick = await nextWait(TICK);
-    handIn('orders');
+    shard.handIn('orders');
 
     tick.end();
     await nextWait(COME_BACK);
@@ -505,7 +487,7 @@ describe('headrace run, deploying', () => {
   });
 
   it('survives a round that fails: it tells it, and the next one tries again', async () => {
-    handIn('orders');
+    shard.handIn('orders');
     const fault = shard.sandbox.faults.add({ kind: 'status', code: 403, path: /\/deployments/ });
     const run = startRun('--namespace', 'flink');
 
@@ -522,7 +504,7 @@ describe('headrace run, deploying', () => {
   });
 
   it.each(['--scaling-only', '--dry-run'])('deploys nothing with %s', async (option) => {
-    handIn('orders');
+    shard.handIn('orders');
     const run = startRun(option);
 
     (await nextWait(TICK)).end();

@@ -32,25 +32,6 @@ afterEach(async () => {
   await shard.close();
 });
 
-/** Hands an application in as a user does: nobody has looked at it yet. */
-function handIn(name = 'orders', spec: object = {}): void {
-  shard.sandbox.store.put({
-    apiVersion: 'flink.k8s.io/v1beta1',
-    kind: 'FlinkApplication',
-    metadata: { namespace: 'flink', name },
-    spec: {
-      image: 'registry.example/orders:1',
-      flinkVersion: '1.20',
-      jarName: 'orders.jar',
-      entryClass: 'com.example.Orders',
-      parallelism: 4,
-      taskManagerConfig: { taskSlots: 2, replicas: 2 },
-      ...spec,
-    },
-    status: { scaleBasis: { parallelism: 4, taskSlots: 2 } },
-  });
-}
-
 const phase = (name = 'orders') => (shard.get('FlinkApplication', name).status as { phase?: string }).phase;
 
 /** The rounds that were called for: how long their delay is, and what they say. */
@@ -65,7 +46,7 @@ const questions = () => shard.sandbox.requests.map(({ method, path }) => `${meth
 
 describe('reconcile', () => {
   it('runs the round: an application that was handed in is on its way', async () => {
-    handIn();
+    shard.handIn();
     const invoke = await coldStart('reconcile', shard.sandbox.env);
 
     await invoke(reconcile);
@@ -78,8 +59,8 @@ describe('reconcile', () => {
   });
 
   it('calls for the next round in 2 s, over those on their way alone and up to the end of the same minute', async () => {
-    for (const name of ['orders', 'payments']) handIn(name);
-    handIn('returns', { deploymentMode: 'Sideways' });
+    for (const name of ['orders', 'payments']) shard.handIn(name);
+    shard.handIn('returns', { deploymentMode: 'Sideways' });
     const invoke = await coldStart('reconcile', shard.sandbox.env);
 
     await invoke(reconcile);
@@ -100,7 +81,7 @@ describe('reconcile', () => {
     ['1.9', 0],
     ['2.1', 1],
   ])('calls for another round while the minute lasts: %s s before its end', async (seconds, count) => {
-    handIn();
+    shard.handIn();
     shard.sandbox.clock.set(MINUTE_END - Number(seconds) * 1000);
     vi.setSystemTime(shard.sandbox.clock.now());
     const invoke = await coldStart('reconcile', shard.sandbox.env);
@@ -124,7 +105,7 @@ describe('reconcile', () => {
   });
 
   it('looks at those that it is told, and lists nothing', async () => {
-    for (const name of ['orders', 'payments']) handIn(name);
+    for (const name of ['orders', 'payments']) shard.handIn(name);
     shard.sandbox.clock.set(receivedAt(reconcileNamed));
     const invoke = await coldStart('reconcile', shard.sandbox.env);
 
@@ -193,7 +174,7 @@ describe('reconcile', () => {
 
 describe('reconcile without a way to SQS', () => {
   it('does its work, and warns of what it costs and how to mend it', async () => {
-    handIn();
+    shard.handIn();
     shard.sandbox.faults.add({ kind: 'status', code: 403, path: /^\/$/ });
     const log = captureLog();
     const invoke = await coldStart('reconcile', { ...shard.sandbox.env, ...LOUD });
@@ -213,7 +194,7 @@ describe('reconcile without a way to SQS', () => {
   });
 
   it('does its work where no queue is configured', async () => {
-    handIn();
+    shard.handIn();
     const invoke = await coldStart('reconcile', { ...shard.sandbox.env, HEADRACE_RECONCILE_QUEUE_URL: undefined });
 
     await invoke(reconcile);
@@ -225,7 +206,7 @@ describe('reconcile without a way to SQS', () => {
 
 describe('its log', () => {
   it('has a line for each phase, one for the round, and one with its metrics', async () => {
-    handIn();
+    shard.handIn();
     const log = captureLog();
     const invoke = await coldStart('reconcile', { ...shard.sandbox.env, ...LOUD });
 
@@ -266,7 +247,7 @@ describe('its log', () => {
   });
 
   it('counts no fleet when it looks at a part of it', async () => {
-    handIn();
+    shard.handIn();
     shard.sandbox.clock.set(receivedAt(reconcileNamed));
     const log = captureLog();
     const invoke = await coldStart('reconcile', { ...shard.sandbox.env, ...LOUD });
@@ -280,7 +261,7 @@ describe('its log', () => {
   });
 
   it('counts the applications for which the round failed', async () => {
-    for (const name of ['orders', 'payments']) handIn(name);
+    for (const name of ['orders', 'payments']) shard.handIn(name);
     shard.sandbox.faults.add({ kind: 'status', code: 403, path: /flinkapplications\/orders\/status/ });
     const log = captureLog();
     const invoke = await coldStart('reconcile', { ...shard.sandbox.env, ...LOUD });

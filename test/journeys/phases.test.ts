@@ -2,16 +2,18 @@
 // its integration tests.
 
 import { afterEach, describe, expect, it } from 'vitest';
-import type { JarSettings } from '../../infra/sandbox/images.ts';
-import { aDeployedApplication, anApplication, type Deployments, IMAGE, NEXT_IMAGE } from '../support/deployments.ts';
+import {
+  aDeployedApplication,
+  aDualRunningApplication,
+  anApplication,
+  type Deployments,
+  IMAGE,
+  isGone,
+  NEXT_IMAGE,
+} from '../support/deployments.ts';
 
 let orders: Deployments;
 afterEach(() => orders.close());
-
-const lastRun = () => orders.runs().at(-1);
-const describeJar = (image: string, jar: JarSettings) =>
-  orders.sandbox.flink.image(image, { jars: { 'orders.jar': jar } });
-const changeImage = () => orders.edit((spec) => ({ ...spec, image: NEXT_IMAGE }));
 
 /** Requests to JobManagers and the API server that change something, from now on, as "PATCH /jobs/…". */
 function watchWrites(pattern: RegExp): string[] {
@@ -60,24 +62,24 @@ describe('Savepointing', () => {
     await orders.rounds(20);
     orders.sandbox.faults.add({ kind: 'status', code: 500, method: 'POST', path: /\/savepoints$/ });
 
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil(() => orders.phases().includes('Recovering'));
     await orders.roundsUntil('Running');
 
     expect(orders.status()).not.toHaveProperty('retryCount');
-    expect(lastRun()?.restoredFrom).toContain('/chk-');
+    expect(orders.lastRun()?.restoredFrom).toContain('/chk-');
   });
 
   it('asks again when the state of a savepoint cannot be read for a while', async () => {
     orders = await aDeployedApplication();
     const fault = orders.sandbox.faults.add({ kind: 'status', code: 500, path: /\/savepoints\/[0-9a-f]+$/, times: 12 });
 
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('Running');
 
     expect(fault.count).toBe(12);
     expect(orders.savepoints()).toHaveLength(1);
-    expect(lastRun()?.restoredFrom).toBe(orders.savepoints()[0]?.path);
+    expect(orders.lastRun()?.restoredFrom).toBe(orders.savepoints()[0]?.path);
   });
 });
 
@@ -87,7 +89,7 @@ describe('Cancelling', () => {
     const { deployHash, jobStatus } = orders.status();
     const writes = watchWrites(/\/proxy\/jobs\//);
 
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('Running');
 
     expect(writes).toEqual([
@@ -99,7 +101,7 @@ describe('Cancelling', () => {
     orders = await aDeployedApplication({ savepointDisabled: true, timeouts: { savepointSeconds: 20 } });
     orders.sandbox.faults.add({ kind: 'status', code: 500, method: 'PATCH', path: /\/proxy\/jobs\// });
 
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('Running');
 
     expect(orders.runs()).toMatchObject([{ state: 'LOST' }, { image: NEXT_IMAGE, state: 'RUNNING' }]);
@@ -120,7 +122,7 @@ describe('SubmittingJob', () => {
       });
     });
 
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('Running');
 
     expect(seen).toEqual([{ finalizers: ['job.finalizers.flink.k8s.io'], isMoved: true }]);
@@ -130,7 +132,7 @@ describe('SubmittingJob', () => {
     orders = await aDeployedApplication();
     orders.sandbox.faults.add({ kind: 'drop-after', path: /\/run$/, times: 2 });
 
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('Running');
 
     expect(orders.runs()).toHaveLength(2);
@@ -140,13 +142,17 @@ describe('SubmittingJob', () => {
   it.each(['-jm', '-tm'])('rolls back when somebody deletes the new Deployment …%s', async (suffix) => {
     orders = await aDeployedApplication({ timeouts: { submitSeconds: 20, verticesSeconds: 20 } });
     orders.sandbox.faults.add({ kind: 'status', code: 500, path: /\/run$/, times: 8 });
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('SubmittingJob');
 
     orders.sandbox.store.remove('Deployment', 'flink', `orders-${orders.status().rollout?.hash}${suffix}`);
     await orders.roundsUntil('DeployFailed');
 
-    expect(lastRun()).toMatchObject({ image: IMAGE, state: 'RUNNING', startCount: orders.savepoints()[0]?.count });
+    expect(orders.lastRun()).toMatchObject({
+      image: IMAGE,
+      state: 'RUNNING',
+      startCount: orders.savepoints()[0]?.count,
+    });
     expect(orders.livingJobs()).toHaveLength(1);
   });
 
@@ -155,11 +161,11 @@ describe('SubmittingJob', () => {
     const body = { errors: ['org.apache.flink.client.program.ProgramInvocationException: The program is wrong'] };
     orders.sandbox.faults.add({ kind: 'status', code: 500, body, path: /\/run$/, times: 1 });
 
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('DeployFailed', { seconds: 40 });
 
     expect(orders.status().failedDeploy?.message).toContain('The program is wrong');
-    expect(lastRun()?.image).toBe(IMAGE);
+    expect(orders.lastRun()?.image).toBe(IMAGE);
   });
 });
 
@@ -167,9 +173,9 @@ describe('RollingBackJob', () => {
   it('points the service back, and records what has failed', async () => {
     orders = await aDeployedApplication({ timeouts: { verticesSeconds: 20 } });
     const { deployHash, jobStatus } = orders.status();
-    describeJar(NEXT_IMAGE, { failsAtStart: 'a bad build' });
+    orders.describeJar(NEXT_IMAGE, { failsAtStart: 'a bad build' });
 
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('SubmittingJob');
     const failedHash = orders.status().rollout?.hash;
     expect(selectorOf('orders')['pod-deployment-selector']).toBe(podSelectorOf(failedHash));
@@ -184,17 +190,19 @@ describe('RollingBackJob', () => {
 
 describe('forceRollback', () => {
   it.each(['Savepointing', 'SubmittingJob'] as const)('in %s brings the old job back with its state', async (phase) => {
-    orders = await anApplication();
-    describeJar(IMAGE, { savepointSeconds: 10 });
-    await orders.roundsUntil('Running');
+    orders = await aDeployedApplication({}, { savepointSeconds: 10 });
     orders.sandbox.faults.add({ kind: 'status', code: 500, path: /\/run$/, times: 6 });
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil(phase);
 
     orders.edit((spec) => ({ ...spec, forceRollback: true }));
     await orders.roundsUntil('DeployFailed');
 
-    expect(lastRun()).toMatchObject({ image: IMAGE, state: 'RUNNING', restoredFrom: orders.savepoints()[0]?.path });
+    expect(orders.lastRun()).toMatchObject({
+      image: IMAGE,
+      state: 'RUNNING',
+      restoredFrom: orders.savepoints()[0]?.path,
+    });
     expect(orders.livingJobs()).toHaveLength(1);
     expect(orders.status().failedDeploy).toMatchObject({ reason: 'ForcedRollback' });
     expect(orders.status().failedDeploy).not.toHaveProperty('retryTime');
@@ -215,7 +223,7 @@ describe('Running', () => {
   it('makes again what somebody has deleted, and takes away only what is no longer deployed', async () => {
     orders = await aDeployedApplication();
     const before = { deployments: orders.deployments(), services: orders.services() };
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('Running');
     await orders.rounds(10);
     const { deployHash } = orders.status();
@@ -235,46 +243,39 @@ describe('Running', () => {
 
   it.each([null, undefined])('tolerates an error without a time that was left in mid-deploy: %s', async (time) => {
     orders = await aDeployedApplication();
-    changeImage();
+    orders.changeImage();
     await orders.round();
-    const application = orders.application();
     const lastSeenError = { appError: 'once', isRetryable: true, maxRetries: 20, lastErrorUpdateTime: time };
-    orders.sandbox.store.put({ ...application, status: { ...application.status, lastSeenError, retryCount: 3 } });
+    orders.writeStatus({ lastSeenError, retryCount: 3 });
 
     await orders.roundsUntil('Running');
 
-    expect(lastRun()?.image).toBe(NEXT_IMAGE);
+    expect(orders.lastRun()?.image).toBe(NEXT_IMAGE);
   });
 });
 
 describe('Deleting', () => {
-  const isGone = () => orders.find() === undefined;
-
   it('takes another savepoint when the first one fails', async () => {
-    orders = await anApplication();
-    describeJar(IMAGE, { savepointFails: 1 });
-    await orders.roundsUntil('Running');
+    orders = await aDeployedApplication({}, { savepointFails: 1 });
 
     await orders.delete();
     await orders.roundsUntil(isGone, { seconds: 60 });
 
     expect(orders.savepoints()).toHaveLength(1);
-    expect(lastRun()?.state).toBe('CANCELED');
+    expect(orders.lastRun()?.state).toBe('CANCELED');
     expect(orders.eventObjects().at(-1)?.message).toContain(orders.savepoints()[0]?.path);
   });
 
   it('cancels without a savepoint with ForceCancel, and waits for the end', async () => {
-    orders = await anApplication({ deleteMode: 'ForceCancel' });
-    describeJar(IMAGE, { cancelSeconds: 20 });
-    await orders.roundsUntil('Running');
+    orders = await aDeployedApplication({ deleteMode: 'ForceCancel' }, { cancelSeconds: 20 });
 
     await orders.delete();
     await orders.rounds(10);
-    expect(isGone()).toBe(false);
+    expect(isGone(orders)).toBe(false);
     await orders.roundsUntil(isGone, { seconds: 40 });
 
     expect(orders.savepoints()).toEqual([]);
-    expect(lastRun()?.state).toBe('CANCELED');
+    expect(orders.lastRun()?.state).toBe('CANCELED');
   });
 
   it('asks nothing of the job with None', async () => {
@@ -288,10 +289,8 @@ describe('Deleting', () => {
   });
 
   it('of an application that hangs in Savepointing waits for that savepoint, and takes no other', async () => {
-    orders = await anApplication();
-    describeJar(IMAGE, { savepointSeconds: 60 });
-    await orders.roundsUntil('Running');
-    changeImage();
+    orders = await aDeployedApplication({}, { savepointSeconds: 60 });
+    orders.changeImage();
     await orders.roundsUntil('Savepointing');
 
     await orders.delete();
@@ -305,14 +304,8 @@ describe('Deleting', () => {
 });
 
 describe('BlueGreen', () => {
-  async function aDualRunningApplication(): Promise<void> {
-    orders = await aDeployedApplication({ deploymentMode: 'BlueGreen' });
-    changeImage();
-    await orders.roundsUntil('DualRunning');
-  }
-
   it('ignores a tear-down hash that is no version', async () => {
-    await aDualRunningApplication();
+    orders = await aDualRunningApplication();
 
     orders.edit((spec) => ({ ...spec, tearDownVersionHash: '00000000' }));
     await orders.rounds(20);
@@ -322,7 +315,7 @@ describe('BlueGreen', () => {
   });
 
   it('keeps the old version when the new one is torn down, and does not deploy it again', async () => {
-    await aDualRunningApplication();
+    orders = await aDualRunningApplication();
     const { deployHash, updatingHash } = orders.status();
     const [old] = orders.runs();
 
@@ -338,9 +331,9 @@ describe('BlueGreen', () => {
   it('leaves the old job as it is when the new one does not come up', async () => {
     orders = await aDeployedApplication({ deploymentMode: 'BlueGreen', timeouts: { verticesSeconds: 20 } });
     const { jobStatus, deployHash } = orders.status();
-    describeJar(NEXT_IMAGE, { failsAtStart: 'a bad build' });
+    orders.describeJar(NEXT_IMAGE, { failsAtStart: 'a bad build' });
 
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('DeployFailed');
     await orders.rounds(10);
 
@@ -350,11 +343,11 @@ describe('BlueGreen', () => {
   });
 
   it('saves both jobs when it is deleted while they run', async () => {
-    await aDualRunningApplication();
+    orders = await aDualRunningApplication();
     const before = orders.savepoints().length;
 
     await orders.delete();
-    await orders.roundsUntil(() => orders.find() === undefined, { seconds: 60 });
+    await orders.roundsUntil(isGone, { seconds: 60 });
 
     expect(orders.savepoints()).toHaveLength(before + 2);
     expect(orders.runs().map(({ state }) => state)).toEqual(['CANCELED', 'CANCELED']);

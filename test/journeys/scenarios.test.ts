@@ -2,21 +2,10 @@
 // it is told in its name; where Headrace comes to another end on purpose, the name says to which.
 
 import { afterEach, describe, expect, it } from 'vitest';
-import {
-  ADAPTIVE,
-  aDeployedApplication,
-  anApplication,
-  type Deployments,
-  IMAGE,
-  NEXT_IMAGE,
-} from '../support/deployments.ts';
+import { ADAPTIVE, aDeployedApplication, type Deployments, IMAGE, isGone, NEXT_IMAGE } from '../support/deployments.ts';
 
 let orders: Deployments;
 afterEach(() => orders.close());
-
-const JAR = 'orders.jar';
-
-const lastRun = () => orders.runs().at(-1);
 
 /** Every pod of the cluster that is deployed, and none of another. */
 const podsOfDeployed = () => orders.pods().filter((pod) => pod.startsWith(`orders-${orders.status().deployHash}-`));
@@ -51,7 +40,7 @@ describe('I1 TestSimple', () => {
     expect(orders.status().jobStatus?.jobID).not.toBe(before.jobStatus?.jobID);
     expect(orders.status().jobStatus?.restorePath).toContain('s3://state/savepoints/savepoint-');
     expect(orders.runs()).toMatchObject([{ state: 'CANCELED' }, { image: NEXT_IMAGE, state: 'RUNNING' }]);
-    expect(lastRun()?.startCount).toBe(orders.savepoints()[0]?.count);
+    expect(orders.lastRun()?.startCount).toBe(orders.savepoints()[0]?.count);
     expect(orders.deployments().some((name) => name.includes(before.deployHash ?? '-'))).toBe(false);
   });
 
@@ -81,24 +70,24 @@ describe('I1b TestSimple, a bad jar', () => {
     });
     expect(orders.runs()).toMatchObject([{ state: 'RUNNING' }]);
 
-    await deploy((spec) => ({ ...spec, jarName: JAR, restartNonce: 'rollback2' }));
+    await deploy((spec) => ({ ...spec, jarName: 'orders.jar', restartNonce: 'rollback2' }));
 
     expect(orders.status().failedDeploy).toBeUndefined();
-    expect(lastRun()?.startCount).toBe(orders.savepoints()[0]?.count);
+    expect(orders.lastRun()?.startCount).toBe(orders.savepoints()[0]?.count);
   });
 
   it('I1b is rolled back to a new job, restored from the savepoint, when the old one had been stopped', async () => {
     orders = await aDeployedApplication();
     const before = orders.status();
-    orders.sandbox.flink.image(NEXT_IMAGE, { jars: { [JAR]: { failsAtStart: 'a bad build' } } });
+    orders.describeJar(NEXT_IMAGE, { failsAtStart: 'a bad build' });
 
-    orders.edit((spec) => ({ ...spec, image: NEXT_IMAGE }));
+    orders.changeImage();
     await orders.roundsUntil('DeployFailed', { seconds: 600 });
 
     expect(latestPhases()).toContain('RollingBackJob');
     expect(orders.status().deployHash).toBe(before.deployHash);
     expect(orders.status().jobStatus?.jobID).not.toBe(before.jobStatus?.jobID);
-    expect(lastRun()).toMatchObject({
+    expect(orders.lastRun()).toMatchObject({
       state: 'RUNNING',
       image: IMAGE,
       restoredFrom: expect.stringContaining('savepoint-'),
@@ -115,7 +104,7 @@ it('I1c a forced rollback in ClusterStarting leaves the old job untouched, and t
   orders = await aDeployedApplication();
   const before = orders.status();
   orders.sandbox.flink.image('registry.example.com/bad', { pullable: false });
-  orders.edit((spec) => ({ ...spec, image: 'registry.example.com/bad' }));
+  orders.changeImage('registry.example.com/bad');
   await orders.roundsUntil('ClusterStarting');
 
   orders.edit((spec) => ({ ...spec, forceRollback: true }));
@@ -128,7 +117,7 @@ it('I1c a forced rollback in ClusterStarting leaves the old job untouched, and t
 
   await deploy((spec) => ({ ...spec, image: NEXT_IMAGE, forceRollback: false }));
 
-  expect(lastRun()).toMatchObject({ image: NEXT_IMAGE, startCount: orders.savepoints()[0]?.count });
+  expect(orders.lastRun()).toMatchObject({ image: NEXT_IMAGE, startCount: orders.savepoints()[0]?.count });
 });
 
 it('I1d is deleted when its savepoint is taken, its job cancelled, and leaves no pod', async () => {
@@ -136,7 +125,7 @@ it('I1d is deleted when its savepoint is taken, its job cancelled, and leaves no
   await orders.rounds(20);
 
   await orders.delete();
-  await orders.roundsUntil(() => orders.find() === undefined);
+  await orders.roundsUntil(isGone);
   await orders.rounds(10);
 
   expect(orders.runs()).toMatchObject([{ state: 'CANCELED' }]);
@@ -145,9 +134,7 @@ it('I1d is deleted when its savepoint is taken, its job cancelled, and leaves no
 });
 
 it('I2 TestRecovery: a job that fails and cannot be saved is updated from its checkpoint', async () => {
-  orders = await anApplication();
-  orders.sandbox.flink.image(IMAGE, { jars: { [JAR]: { savepointFails: 'it hangs' } } });
-  await orders.roundsUntil('Running');
+  orders = await aDeployedApplication({}, { savepointFails: 'it hangs' });
   await orders.rounds(30);
 
   await deploy((spec) => ({ ...spec, image: NEXT_IMAGE }));
@@ -160,17 +147,14 @@ it('I2 TestRecovery: a job that fails and cannot be saved is updated from its ch
     'SubmittingJob',
     'Running',
   ]);
-  expect(lastRun()?.restoredFrom).toMatch(/^s3:\/\/state\/checkpoints\/.*\/chk-/);
-  expect(lastRun()?.startCount).toBeGreaterThan(1000);
+  expect(orders.lastRun()?.restoredFrom).toMatch(/^s3:\/\/state\/checkpoints\/.*\/chk-/);
+  expect(orders.lastRun()?.startCount).toBeGreaterThan(1000);
   expect(orders.ledger().aliveTogetherSeconds).toBe(0);
 });
 
 /** Neither a savepoint nor a checkpoint is to be had of its job. */
 async function anUnsavableApplication(): Promise<Deployments> {
-  const application = await anApplication();
-  const neither = { savepointFails: 'it takes too long', checkpointFails: true };
-  application.sandbox.flink.image(IMAGE, { jars: { [JAR]: neither } });
-  await application.roundsUntil('Running');
+  const application = await aDeployedApplication({}, { savepointFails: 'it takes too long', checkpointFails: true });
   await application.rounds(20);
   return application;
 }
@@ -179,7 +163,7 @@ it('I3 TestCheckpointTimeout: an update without any state to go on from fails, a
   orders = await anUnsavableApplication();
   const { jobID } = orders.status().jobStatus ?? {};
 
-  orders.edit((spec) => ({ ...spec, image: NEXT_IMAGE }));
+  orders.changeImage();
   await orders.roundsUntil('DeployFailed', { seconds: 600 });
 
   expect(orders.livingJobs()).toMatchObject([{ id: jobID, state: 'RUNNING' }]);
@@ -187,9 +171,9 @@ it('I3 TestCheckpointTimeout: an update without any state to go on from fails, a
 
   orders.edit((spec) => ({ ...spec, deleteMode: 'ForceCancel' }));
   await orders.delete();
-  await orders.roundsUntil(() => orders.find() === undefined);
+  await orders.roundsUntil(isGone);
 
-  expect(lastRun()?.state).toBe('CANCELED');
+  expect(orders.lastRun()?.state).toBe('CANCELED');
 });
 
 it('I4 TestJobWithTaskFailures: a failing job without state is not replaced, and keeps its id', async () => {
@@ -228,7 +212,7 @@ it('I6 TestJobCancellationWithoutSavepoint: with savepointDisabled the job is ca
 
   orders.edit((spec) => ({ ...spec, deleteMode: 'ForceCancel' }));
   await orders.delete();
-  await orders.roundsUntil(() => orders.find() === undefined);
+  await orders.roundsUntil(isGone);
 
   expect(orders.savepoints()).toEqual([]);
 });
@@ -254,22 +238,22 @@ describe('I8 TestJobRecoveryWithoutSavepoint', () => {
     expect(orders.status().deployHash).toBe(deployHash);
     expect(orders.runs()).toMatchObject([{ state: 'RUNNING' }]);
 
-    await deploy((spec) => ({ ...spec, jarName: JAR, image: NEXT_IMAGE }));
+    await deploy((spec) => ({ ...spec, jarName: 'orders.jar', image: NEXT_IMAGE }));
 
-    expect(lastRun()).toMatchObject({ image: NEXT_IMAGE, restoredFrom: undefined });
+    expect(orders.lastRun()).toMatchObject({ image: NEXT_IMAGE, restoredFrom: undefined });
   });
 
   it('I8 with a job that fails at its start the old one begins anew, without state, on the old cluster', async () => {
     orders = await aDeployedApplication({ savepointDisabled: true });
     const { deployHash } = orders.status();
-    orders.sandbox.flink.image(NEXT_IMAGE, { jars: { [JAR]: { failsAtStart: 'a bad build' } } });
+    orders.describeJar(NEXT_IMAGE, { failsAtStart: 'a bad build' });
 
-    orders.edit((spec) => ({ ...spec, image: NEXT_IMAGE }));
+    orders.changeImage();
     await orders.roundsUntil('DeployFailed', { seconds: 600 });
 
     expect(orders.status().deployHash).toBe(deployHash);
     expect(orders.status().jobStatus?.restorePath).toBeUndefined();
-    expect(lastRun()).toMatchObject({ image: IMAGE, state: 'RUNNING', restoredFrom: undefined });
+    expect(orders.lastRun()).toMatchObject({ image: IMAGE, state: 'RUNNING', restoredFrom: undefined });
     expect(orders.livingJobs()).toHaveLength(1);
   });
 });
@@ -292,7 +276,11 @@ describe('I9 TestInPlaceScaleUp', () => {
 
     await deploy((spec) => ({ ...spec, image: NEXT_IMAGE }));
 
-    expect(lastRun()).toMatchObject({ image: NEXT_IMAGE, parallelism: 4, startCount: orders.savepoints()[1]?.count });
+    expect(orders.lastRun()).toMatchObject({
+      image: NEXT_IMAGE,
+      parallelism: 4,
+      startCount: orders.savepoints()[1]?.count,
+    });
   });
 
   it('I9 needs no savepoint with the adaptive scheduler, and scales down too', async () => {
@@ -311,6 +299,37 @@ describe('I9 TestInPlaceScaleUp', () => {
     }
     expect(orders.savepoints()).toEqual([]);
   });
+
+  it('I9 removes TaskManagers only when the job has given their slots back, so that none of its tasks fails', async () => {
+    orders = await aDeployedApplication({ parallelism: 8, scaleMode: 'InPlace', flinkConfig: ADAPTIVE });
+
+    await orders.scale(2);
+    await orders.roundsUntil(() => orders.livingJobs()[0]?.parallelism === 4);
+    await orders.rounds(40);
+
+    expect(orders.taskManagers()).toHaveLength(4);
+    await orders.roundsUntil('Running');
+    expect(orders.taskManagers()).toHaveLength(2);
+    expect(orders.livingJobs()).toMatchObject([{ state: 'RUNNING', parallelism: 4, restarts: 0 }]);
+    expect(orders.events()).not.toContain('Normal ShrinkingBusyTaskManagers');
+  });
+
+  it('I9 shrinks a job that is spread over all TaskManagers too, and is Running when that runs again', async () => {
+    const spec = { parallelism: 8, scaleMode: 'InPlace', flinkConfig: ADAPTIVE } as const;
+    orders = await aDeployedApplication(spec, { spreadsSlots: true });
+
+    await orders.scale(2);
+    await orders.roundsUntil('Rescaling');
+    await orders.roundsUntil('Running');
+
+    expect(orders.taskManagers()).toHaveLength(2);
+    expect(orders.livingJobs()).toMatchObject([{ state: 'RUNNING', parallelism: 4, restarts: 1 }]);
+    const told = orders.eventObjects().filter(({ reason }) => reason === 'ShrinkingBusyTaskManagers');
+    expect(told).toMatchObject([
+      { message: '2 of the 2 TaskManagers that go still hold slots: the job restarts once from its latest checkpoint' },
+    ]);
+    expect(orders.status().clusterStatus).toMatchObject({ health: 'Green', healthyTaskManagers: 2 });
+  });
 });
 
 describe('I10 TestUpdateWithBlueGreenDeploymentMode', () => {
@@ -319,7 +338,7 @@ describe('I10 TestUpdateWithBlueGreenDeploymentMode', () => {
     const green = orders.status().deployHash;
     expect(orders.status()).toMatchObject({ deployVersion: 'green' });
 
-    orders.edit((spec) => ({ ...spec, image: NEXT_IMAGE }));
+    orders.changeImage();
     await orders.roundsUntil('DualRunning');
 
     expect(orders.pods()).toHaveLength(4);
@@ -336,7 +355,7 @@ describe('I10 TestUpdateWithBlueGreenDeploymentMode', () => {
     expect(orders.events()).not.toContain('Warning JobCanceled');
 
     await orders.delete();
-    await orders.roundsUntil(() => orders.find() === undefined);
+    await orders.roundsUntil(isGone);
 
     // One of the version that was updated, one before the end.
     expect(orders.savepoints()).toHaveLength(2);

@@ -3,12 +3,12 @@
 import type { JarSettings } from '../../infra/sandbox/images.ts';
 import {
   ADAPTIVE,
+  aDeployedApplication,
   anApplication,
   type Deployments,
-  IMAGE,
+  isGone,
   NAMESPACE,
   NEXT_IMAGE,
-  noDeployments,
   type SpecOptions,
   STEP_SECONDS,
 } from './deployments.ts';
@@ -26,104 +26,93 @@ export interface Scenario {
   readonly isBlueGreen?: boolean;
 }
 
-/** Its jobs take their time to be saved and to end, so that rounds come in between. */
-async function aRunningApplication(spec: SpecOptions = {}, job: JarSettings = {}): Promise<Deployments> {
-  const deployments = await noDeployments();
-  describeJobs(deployments, IMAGE, job);
-  describeJobs(deployments, NEXT_IMAGE, {});
-  deployments.add(spec);
-  await deployments.roundsUntil('Running');
-  return deployments;
+/** Something comes to an application that runs. It is over when the application is at rest again, unless it says otherwise. */
+interface RunningScenario extends Omit<Scenario, 'prepare' | 'isOver'> {
+  readonly isOver?: Scenario['isOver'];
+  /** Of the application. */
+  readonly spec?: SpecOptions;
+  /** How the job that runs at first behaves. */
+  readonly job?: JarSettings;
+  /** What comes to it. */
+  readonly when: (deployments: Deployments) => void | Promise<void>;
 }
 
-function describeJobs({ sandbox }: Deployments, image: string, job: JarSettings): void {
-  sandbox.flink.image(image, { jars: { 'orders.jar': { savepointSeconds: 3, cancelSeconds: 3, ...job } } });
+/** Jobs take their time to be saved and to end, so that rounds come in between. */
+const SLOW: JarSettings = { savepointSeconds: 3, cancelSeconds: 3 };
+
+function onceRunning({ spec, job, when, ...scenario }: RunningScenario): Scenario {
+  const prepare = async () => {
+    const deployments = await aDeployedApplication(spec, { ...SLOW, ...job });
+    deployments.describeJar(NEXT_IMAGE, SLOW);
+    await when(deployments);
+    return deployments;
+  };
+  return { isOver: isAtRest, ...scenario, prepare };
+}
+
+/** The first job was ended with a savepoint, and from there this one began: "orders:2 4". */
+function goneOnAs(job: string): object {
+  const runs = ['orders:1 4 CANCELED from nothing', `${job} RUNNING from savepoint`];
+  return { phase: 'Running', savepoints: 1, runs };
+}
+
+/** The first job was never ended, and is now this: "orders:1 4". */
+function stillTheFirst(job: string): object {
+  return { phase: 'Running', savepoints: 0, runs: [`${job} RUNNING from nothing`] };
 }
 
 export const firstDeploy: Scenario = {
   name: 'deploys an application first',
   prepare: () => anApplication(),
   isOver: isAtRest,
-  outcome: { phase: 'Running', savepoints: 0, runs: ['orders:1 4 RUNNING from nothing'] },
+  outcome: stillTheFirst('orders:1 4'),
 };
 
-export const newImage: Scenario = {
+export const newImage = onceRunning({
   name: 'deploys another image',
-  prepare: async () => {
-    const deployments = await aRunningApplication();
-    deployments.edit((spec) => ({ ...spec, image: NEXT_IMAGE }));
-    return deployments;
-  },
-  isOver: isAtRest,
-  outcome: {
-    phase: 'Running',
-    savepoints: 1,
-    runs: ['orders:1 4 CANCELED from nothing', 'orders:2 4 RUNNING from savepoint'],
-  },
-};
+  when: (deployments) => deployments.changeImage(),
+  outcome: goneOnAs('orders:2 4'),
+});
 
-export const newSize: Scenario = {
+export const newSize = onceRunning({
   name: 'follows a size that was written through /scale',
-  prepare: async () => {
-    const deployments = await aRunningApplication();
-    await deployments.scale(4);
-    return deployments;
-  },
-  isOver: isAtRest,
-  outcome: {
-    phase: 'Running',
-    savepoints: 1,
-    runs: ['orders:1 4 CANCELED from nothing', 'orders:1 8 RUNNING from savepoint'],
-  },
-};
+  when: (deployments) => deployments.scale(4),
+  outcome: goneOnAs('orders:1 8'),
+});
 
-export const growthInPlace: Scenario = {
+export const growthInPlace = onceRunning({
   name: 'enlarges a cluster in place, with the adaptive scheduler',
-  prepare: async () => {
-    const deployments = await aRunningApplication({ scaleMode: 'InPlace', flinkConfig: ADAPTIVE });
-    // It goes on from a checkpoint of its own: there has to be one.
-    await deployments.rounds(12);
-    await deployments.scale(4);
-    return deployments;
-  },
-  isOver: isAtRest,
-  outcome: { phase: 'Running', savepoints: 0, runs: ['orders:1 8 RUNNING from nothing'] },
-};
+  spec: { scaleMode: 'InPlace', flinkConfig: ADAPTIVE },
+  when: (deployments) => scaleWithCheckpoint(deployments, 4),
+  outcome: stillTheFirst('orders:1 8'),
+});
 
-export const shrinkingInPlace: Scenario = {
+export const shrinkingInPlace = onceRunning({
   name: 'shrinks a cluster in place, with the adaptive scheduler',
-  prepare: async () => {
-    const deployments = await aRunningApplication({ parallelism: 8, scaleMode: 'InPlace', flinkConfig: ADAPTIVE });
-    await deployments.rounds(12);
-    await deployments.scale(2);
-    return deployments;
-  },
-  isOver: isAtRest,
-  outcome: { phase: 'Running', savepoints: 0, runs: ['orders:1 4 RUNNING from nothing'] },
-};
+  spec: { parallelism: 8, scaleMode: 'InPlace', flinkConfig: ADAPTIVE },
+  when: (deployments) => scaleWithCheckpoint(deployments, 2),
+  outcome: stillTheFirst('orders:1 4'),
+});
 
-export const growthWithSavepoint: Scenario = {
+/** The job is to go on from a checkpoint of its own: there has to be one. */
+async function scaleWithCheckpoint(deployments: Deployments, taskManagers: number): Promise<void> {
+  await deployments.rounds(12);
+  await deployments.scale(taskManagers);
+}
+
+export const growthWithSavepoint = onceRunning({
   name: 'enlarges a cluster in place, with a savepoint',
-  prepare: async () => {
-    const deployments = await aRunningApplication({ scaleMode: 'InPlace' });
-    await deployments.scale(4);
-    return deployments;
-  },
-  isOver: isAtRest,
-  outcome: {
-    phase: 'Running',
-    savepoints: 1,
-    runs: ['orders:1 4 CANCELED from nothing', 'orders:1 8 RUNNING from savepoint'],
-  },
-};
+  spec: { scaleMode: 'InPlace' },
+  when: (deployments) => deployments.scale(4),
+  outcome: goneOnAs('orders:1 8'),
+});
 
-export const rollBack: Scenario = {
+export const rollBack = onceRunning({
   name: 'brings the old job back when the new one fails at its start',
-  prepare: async () => {
-    const deployments = await aRunningApplication({ timeouts: { verticesSeconds: 6 } });
-    describeJobs(deployments, NEXT_IMAGE, { failsAtStart: 'no such topic' });
-    deployments.edit((spec) => ({ ...spec, image: NEXT_IMAGE }));
-    return deployments;
+  spec: { timeouts: { verticesSeconds: 6 } },
+  when: (deployments) => {
+    deployments.describeJar(NEXT_IMAGE, { ...SLOW, failsAtStart: 'no such topic' });
+    deployments.changeImage();
   },
   isOver: hasRolledBack,
   outcome: {
@@ -136,44 +125,41 @@ export const rollBack: Scenario = {
       'orders:1 4 RUNNING from savepoint',
     ],
   },
-};
+});
 
 function hasRolledBack(deployments: Deployments): boolean {
   return deployments.status().phase === 'DeployFailed' && isTidy(deployments);
 }
 
-export const recovery: Scenario = {
+export const recovery = onceRunning({
   name: 'goes on from a checkpoint because no savepoint can be taken',
-  prepare: async () => {
-    const deployments = await aRunningApplication({}, { savepointFails: 'no space left' });
+  job: { savepointFails: 'no space left' },
+  when: async (deployments) => {
     await deployments.rounds(16);
-    deployments.edit((spec) => ({ ...spec, image: NEXT_IMAGE }));
-    return deployments;
+    deployments.changeImage();
   },
-  isOver: isAtRest,
   outcome: {
     phase: 'Running',
     savepoints: 0,
     runs: ['orders:1 4 CANCELED from nothing', 'orders:2 4 RUNNING from chk'],
   },
-};
+});
 
-export const restart: Scenario = {
+export const restart = onceRunning({
   name: 'starts a lost job again from its latest checkpoint',
-  prepare: async () => {
-    const deployments = await aRunningApplication({ restartPolicy: 'FromLatestCheckpoint' });
+  spec: { restartPolicy: 'FromLatestCheckpoint' },
+  when: async (deployments) => {
     await deployments.roundsUntil(() => deployments.status().jobStatus?.lastCheckpoint !== undefined);
     deployments.killJobManager();
     deployments.sandbox.clock.advance(STEP_SECONDS);
-    return deployments;
   },
-  isOver: isAtRest,
   outcome: { phase: 'Running', savepoints: 0, runs: ['orders:1 4 LOST from nothing', 'orders:1 4 RUNNING from chk'] },
-};
+});
 
-export const secondColour: Scenario = {
+export const secondColour = onceRunning({
   name: 'deploys a second colour',
-  prepare: aSecondColour,
+  spec: { deploymentMode: 'BlueGreen' },
+  when: (deployments) => deployments.changeImage(),
   isOver: runsBoth,
   isBlueGreen: true,
   outcome: {
@@ -181,33 +167,20 @@ export const secondColour: Scenario = {
     savepoints: 1,
     runs: ['orders:1 4 RUNNING from nothing', 'orders:2 4 RUNNING from savepoint'],
   },
-};
+});
 
-export const oldColourTornDown: Scenario = {
+export const oldColourTornDown = onceRunning({
   name: 'tears the old colour down',
-  prepare: async () => {
-    const deployments = await bothColours();
-    const { deployHash } = deployments.status();
-    deployments.edit((spec) => ({ ...spec, tearDownVersionHash: deployHash }));
-    return deployments;
-  },
-  isOver: isAtRest,
+  spec: { deploymentMode: 'BlueGreen' },
+  when: (deployments) => tearDown(deployments, 'deployHash'),
   isBlueGreen: true,
-  outcome: {
-    phase: 'Running',
-    savepoints: 1,
-    runs: ['orders:1 4 CANCELED from nothing', 'orders:2 4 RUNNING from savepoint'],
-  },
-};
+  outcome: goneOnAs('orders:2 4'),
+});
 
-export const newColourTornDown: Scenario = {
+export const newColourTornDown = onceRunning({
   name: 'tears the new colour down',
-  prepare: async () => {
-    const deployments = await bothColours();
-    const { updatingHash } = deployments.status();
-    deployments.edit((spec) => ({ ...spec, tearDownVersionHash: updatingHash }));
-    return deployments;
-  },
+  spec: { deploymentMode: 'BlueGreen' },
+  when: (deployments) => tearDown(deployments, 'updatingHash'),
   isOver: (deployments) => deployments.status().phase === 'DeployFailed' && deployments.pods().length === 3,
   isBlueGreen: true,
   outcome: {
@@ -216,32 +189,24 @@ export const newColourTornDown: Scenario = {
     savepoints: 1,
     runs: ['orders:1 4 RUNNING from nothing', 'orders:2 4 CANCELED from savepoint'],
   },
-};
+});
 
-async function aSecondColour(): Promise<Deployments> {
-  const deployments = await aRunningApplication({ deploymentMode: 'BlueGreen' });
-  deployments.edit((spec) => ({ ...spec, image: NEXT_IMAGE }));
-  return deployments;
-}
-
-async function bothColours(): Promise<Deployments> {
-  const deployments = await aSecondColour();
+/** Of two colours that run, the one whose hash stands there in the status. */
+async function tearDown(deployments: Deployments, colour: 'deployHash' | 'updatingHash'): Promise<void> {
+  deployments.changeImage();
   await deployments.roundsUntil(runsBoth);
-  return deployments;
+  const tearDownVersionHash = deployments.status()[colour];
+  deployments.edit((spec) => ({ ...spec, tearDownVersionHash }));
 }
 
 function runsBoth(deployments: Deployments): boolean {
   return deployments.status().phase === 'DualRunning';
 }
 
-export const deletion: Scenario = {
+export const deletion = onceRunning({
   name: 'deletes an application and saves its job',
-  prepare: async () => {
-    const deployments = await aRunningApplication();
-    await deployments.delete();
-    return deployments;
-  },
-  isOver: (deployments) => deployments.find() === undefined && deployments.pods().length === 0,
+  when: (deployments) => deployments.delete(),
+  isOver: (deployments) => isGone(deployments) && deployments.pods().length === 0,
   outcome: {
     phase: undefined,
     savepoints: 1,
@@ -250,19 +215,18 @@ export const deletion: Scenario = {
     services: [],
     revisions: [],
   },
-};
+});
 
-export const takeOver: Scenario = {
+export const takeOver = onceRunning({
   name: "takes a cluster over that Lyft's operator has left",
-  prepare: asLyftLeftIt,
+  when: leaveAsLyftDoes,
   isOver: (deployments) => deployments.status().currentRevision !== undefined && isAtRest(deployments),
   stepSeconds: 30,
-  outcome: { phase: 'Running', savepoints: 0, runs: ['orders:1 4 RUNNING from nothing'] },
-};
+  outcome: stillTheFirst('orders:1 4'),
+});
 
 /** What Lyft's operator deploys is the same in names and hash, but it writes less into the status, and keeps no revision. */
-async function asLyftLeftIt(): Promise<Deployments> {
-  const deployments = await aRunningApplication();
+function leaveAsLyftDoes(deployments: Deployments): void {
   const { store } = deployments.sandbox;
   for (const { metadata } of store.list('ControllerRevision'))
     store.remove('ControllerRevision', NAMESPACE, metadata.name);
@@ -279,7 +243,6 @@ async function asLyftLeftIt(): Promise<Deployments> {
     spec: { ...spec, taskManagerConfig: own },
     status: { phase, deployHash, deploymentMode, jobStatus, clusterStatus, lastUpdatedAt },
   });
-  return deployments;
 }
 
 /** The newest spec is what runs, on one cluster, and nothing is left of any other. */

@@ -1,5 +1,6 @@
 // A sandbox in which applications are deployed, and rounds that deploy them: what a test asks of it, in the words of a deploy.
 
+import type { JarSettings } from '../../infra/sandbox/images.ts';
 import type { KubernetesObject } from '../../infra/sandbox/kinds.ts';
 import type { LedgerView } from '../../infra/sandbox/ledger.ts';
 import { type Sandbox, startSandbox } from '../../infra/sandbox/server.ts';
@@ -48,14 +49,23 @@ function aSpec({ flinkConfig, taskManagerConfig, ...spec }: SpecOptions = {}): R
 /** Flink's scheduler that follows its TaskManagers. */
 export const ADAPTIVE = { 'jobmanager.scheduler': 'adaptive' };
 
-/** An application named orders that has been deployed by rounds, and runs. */
-export async function aDeployedApplication(spec: SpecOptions = {}): Promise<Deployments> {
+/** An application named orders that has been deployed by rounds, and runs. Its job just runs, unless it is described. */
+export async function aDeployedApplication(spec: SpecOptions = {}, jar?: JarSettings): Promise<Deployments> {
   const deployments = await anApplication(spec);
+  if (jar) deployments.describeJar(IMAGE, jar);
   await deployments.roundsUntil('Running');
   return deployments;
 }
 
-/** The same, as its user has just written it. */
+/** One that is deployed as BlueGreen and then got another image: both versions run until one of them is torn down. */
+export async function aDualRunningApplication(spec: SpecOptions = {}): Promise<Deployments> {
+  const deployments = await aDeployedApplication({ deploymentMode: 'BlueGreen', ...spec });
+  deployments.changeImage();
+  await deployments.roundsUntil('DualRunning');
+  return deployments;
+}
+
+/** An application named orders as its user has just written it. */
 export async function anApplication(spec: SpecOptions = {}): Promise<Deployments> {
   const deployments = await noDeployments();
   deployments.add(spec);
@@ -67,6 +77,11 @@ export async function noDeployments(): Promise<Deployments> {
   const sandbox = await startSandbox({ now: START, namespace: NAMESPACE });
   sandbox.workloads.configure({ startSeconds: 2, terminationSeconds: 1 });
   return new Deployments(sandbox);
+}
+
+/** Application orders has been deleted, and no finalizer holds it any longer. */
+export function isGone(deployments: Deployments): boolean {
+  return deployments.find() === undefined;
 }
 
 /** Every method that takes a name means the application of that name in namespace flink; default "orders". */
@@ -91,6 +106,11 @@ export class Deployments {
       metadata: { namespace: NAMESPACE, name },
       spec: aSpec(spec),
     });
+  }
+
+  /** How jobs of this image behave that are submitted from now on. */
+  describeJar(image: string, jar: JarSettings): void {
+    this.sandbox.flink.image(image, { jars: { 'orders.jar': jar } });
   }
 
   /** One round over the whole shard, by a process that has just begun. */
@@ -136,6 +156,23 @@ export class Deployments {
     const application = this.application(name);
     const spec = change(application.spec as unknown as ApplicationSpec);
     this.sandbox.store.put({ ...application, spec: { ...spec } });
+  }
+
+  /** Wants another image, which is the commonest reason for a deploy. */
+  changeImage(image = NEXT_IMAGE): void {
+    this.edit((spec) => ({ ...spec, image }));
+  }
+
+  /** Lays this over the metadata, as tools beside its user do. */
+  writeMetadata(metadata: Partial<KubernetesObject['metadata']>, name = 'orders'): void {
+    const application = this.application(name);
+    this.sandbox.store.put({ ...application, metadata: { ...application.metadata, ...metadata } });
+  }
+
+  /** Lays this over the status, as another writer of it does. */
+  writeStatus(status: object, name = 'orders'): void {
+    const application = this.application(name);
+    this.sandbox.store.put({ ...application, status: { ...application.status, ...status } });
   }
 
   /** Writes a size through the scale subresource, as kubectl and autoscalers do. */
@@ -207,6 +244,10 @@ export class Deployments {
     return this.ledger(name).runs;
   }
 
+  lastRun(name = 'orders'): LedgerView['runs'][number] | undefined {
+    return this.runs(name).at(-1);
+  }
+
   /** What was saved so far and is still there, of any application, the newest last. */
   savepoints() {
     return this.sandbox.flink.snapshots().filter(({ isSavepoint }) => isSavepoint);
@@ -235,6 +276,12 @@ export class Deployments {
     return this.#namesOf('Pod', name);
   }
 
+  /** The pods of the deployed cluster's TaskManagers. */
+  taskManagers(name = 'orders'): string[] {
+    const { deployHash } = this.status(name);
+    return this.pods(name).filter((pod) => pod.includes(`-${deployHash}-`) && pod.includes('-tm-'));
+  }
+
   /** How many pods its Deployments ask for. */
   wantedPods(name = 'orders'): number {
     return this.#objectsOf('Deployment', name).reduce((sum, { spec }) => sum + Number(spec?.replicas), 0);
@@ -257,7 +304,7 @@ export class Deployments {
 
   /** Of the deployed cluster; the first of them by name. */
   killTaskManager(name = 'orders'): void {
-    const [pod] = this.pods(name).filter((pod) => pod.includes(`-${this.status(name).deployHash}-tm-`));
+    const [pod] = this.taskManagers(name);
     if (pod === undefined) throw new Error(`${name} has no TaskManager`);
     this.sandbox.flink.killTaskManager(NAMESPACE, pod);
   }

@@ -76,6 +76,25 @@ export class Shard {
     this.change('FlinkApplication', name, ({ status }) => ({ status: { ...status, scaleBasis } }), namespace);
   }
 
+  /** Hands an application in as a user does, to be deployed: nobody has looked at it yet. */
+  handIn(name = 'orders', spec: object = {}): void {
+    this.sandbox.store.put({
+      apiVersion: 'flink.k8s.io/v1beta1',
+      kind: 'FlinkApplication',
+      metadata: { namespace: NAMESPACE, name },
+      spec: {
+        image: 'registry.example/orders:1',
+        flinkVersion: '1.20',
+        jarName: 'orders.jar',
+        entryClass: 'com.example.Orders',
+        parallelism: 4,
+        taskManagerConfig: { taskSlots: 2, replicas: 2 },
+        ...spec,
+      },
+      status: { scaleBasis: { parallelism: 4, taskSlots: 2 } },
+    });
+  }
+
   addAutoscaler({ name = 'orders', namespace = NAMESPACE, spec = {} }: ApplicationOptions = {}): void {
     this.sandbox.store.put(anAutoscaler({ name, namespace, spec }));
   }

@@ -2,26 +2,20 @@
 // docs/differences-from-flinkk8soperator.md.
 
 import { afterEach, describe, expect, it } from 'vitest';
-import type { JarSettings } from '../../../infra/sandbox/images.ts';
+import { expectAloneAtAnyTime } from '../../support/deploy-outcome.ts';
 import {
   ADAPTIVE,
   aDeployedApplication,
+  aDualRunningApplication,
   anApplication,
   type Deployments,
   IMAGE,
+  isGone,
   NEXT_IMAGE,
-  type SpecOptions,
 } from '../../support/deployments.ts';
 
 let orders: Deployments;
 afterEach(() => orders.close());
-
-const lastRun = () => orders.runs().at(-1);
-
-const describeJar = (image: string, jar: JarSettings) =>
-  orders.sandbox.flink.image(image, { jars: { 'orders.jar': jar } });
-
-const changeImage = () => orders.edit((spec) => ({ ...spec, image: NEXT_IMAGE }));
 
 async function scaleTo(taskManagers: number): Promise<void> {
   await orders.scale(taskManagers);
@@ -29,8 +23,6 @@ async function scaleTo(taskManagers: number): Promise<void> {
     () => orders.status().phase === 'Running' && orders.status().jobStatus?.parallelism === taskManagers * 2,
   );
 }
-
-const aloneAtAnyTime = { overlapSeconds: 0, aliveTogetherSeconds: 0 };
 
 describe('F7: a second rescale in place cuts TaskManagers off, and a failed one cannot be taken back', () => {
   it.each([
@@ -57,19 +49,19 @@ describe('F7: a second rescale in place cuts TaskManagers off, and a failed one 
   it('F7: a job that does not come up after a rescale in place comes back at its old size', async () => {
     orders = await aDeployedApplication({ scaleMode: 'InPlace', timeouts: { verticesSeconds: 20 } });
     const { deployHash } = orders.status();
-    describeJar(IMAGE, { failsAtStart: 'too many connections' });
+    orders.describeJar(IMAGE, { failsAtStart: 'too many connections' });
 
     await orders.scale(4);
     await orders.roundsUntil('RollingBackJob');
-    describeJar(IMAGE, {});
+    orders.describeJar(IMAGE, {});
     await orders.roundsUntil('DeployFailed');
     await orders.rounds(20);
 
     expect(orders.status()).toMatchObject({ deployHash, failedDeploy: { parallelism: 8, taskManagers: 4 } });
     expect(orders.livingJobs()).toMatchObject([{ state: 'RUNNING', parallelism: 4 }]);
-    expect(lastRun()?.startCount).toBe(orders.savepoints()[0]?.count);
+    expect(orders.lastRun()?.startCount).toBe(orders.savepoints()[0]?.count);
     expect(orders.pods()).toHaveLength(1 + 2);
-    expect(orders.ledger()).toMatchObject(aloneAtAnyTime);
+    expectAloneAtAnyTime(orders);
   });
 
   it.each([
@@ -186,16 +178,8 @@ describe('F20: settings of memory that cannot be worked out start pods without c
 });
 
 describe('F21: with BlueGreen, much is said and done of the wrong version', () => {
-  const DUAL = { deploymentMode: 'BlueGreen' };
-
-  async function aDualRunningApplication(spec: SpecOptions = {}): Promise<void> {
-    orders = await aDeployedApplication({ ...DUAL, ...spec });
-    changeImage();
-    await orders.roundsUntil('DualRunning');
-  }
-
   it('F21: the status at the top is that of the deployed version, each version has its own, and its own TaskManagers', async () => {
-    orders = await aDeployedApplication(DUAL);
+    orders = await aDeployedApplication({ deploymentMode: 'BlueGreen' });
     await orders.scale(3);
 
     await orders.roundsUntil('DualRunning');
@@ -213,12 +197,10 @@ describe('F21: with BlueGreen, much is said and done of the wrong version', () =
   });
 
   it('F21: without a savepoint the new version begins from a checkpoint of the job that runs', async () => {
-    orders = await anApplication(DUAL);
-    describeJar(IMAGE, { savepointFails: 'declined' });
-    await orders.roundsUntil('Running');
+    orders = await aDeployedApplication({ deploymentMode: 'BlueGreen' }, { savepointFails: 'declined' });
     await orders.rounds(30);
 
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('DualRunning');
 
     expect(orders.runs()).toMatchObject([
@@ -228,30 +210,30 @@ describe('F21: with BlueGreen, much is said and done of the wrong version', () =
   });
 
   it('F21: ForceCancel cancels both jobs when the application is deleted', async () => {
-    await aDualRunningApplication({ deleteMode: 'ForceCancel' });
+    orders = await aDualRunningApplication({ deleteMode: 'ForceCancel' });
 
     await orders.delete();
-    await orders.roundsUntil(() => orders.find() === undefined, { seconds: 60 });
+    await orders.roundsUntil(isGone, { seconds: 60 });
 
     expect(orders.runs().map(({ state }) => state)).toEqual(['CANCELED', 'CANCELED']);
   });
 
   it('F21: a change while both versions run is said to wait, and is deployed after the teardown', async () => {
-    await aDualRunningApplication();
+    orders = await aDualRunningApplication();
     const { deployHash } = orders.status();
 
-    orders.edit((spec) => ({ ...spec, image: 'registry.example.com/orders:3' }));
+    orders.changeImage('registry.example.com/orders:3');
     await orders.rounds(10);
     expect(orders.conditions()).toContain('Deployed False TearDownAwaited');
     orders.edit((spec) => ({ ...spec, tearDownVersionHash: deployHash }));
     await orders.roundsUntil(() => orders.runs().length === 3 && orders.status().phase === 'DualRunning');
 
     expect(orders.livingJobs()).toHaveLength(2);
-    expect(lastRun()?.image).toBe('registry.example.com/orders:3');
+    expect(orders.lastRun()?.image).toBe('registry.example.com/orders:3');
   });
 
   it('F21: a job that fails while both versions run is said to have failed', async () => {
-    await aDualRunningApplication();
+    orders = await aDualRunningApplication();
     const second = orders.runs()[1]?.jobId;
 
     orders.failJob({ isFatal: true });
@@ -268,7 +250,7 @@ describe('F21: with BlueGreen, much is said and done of the wrong version', () =
   });
 
   it('F21: the service of a colour goes with its version', async () => {
-    await aDualRunningApplication();
+    orders = await aDualRunningApplication();
     const { deployHash, updatingHash } = orders.status();
     expect(orders.services()).toEqual(
       ['orders-blue', 'orders-green', `orders-${deployHash}`, `orders-${updatingHash}`].toSorted(),
@@ -286,7 +268,7 @@ describe('F31: Flink 2 gets settings and arguments that it does not read', () =>
   it.each(['1.20', '2.3'])('F31: a job on Flink %s gets its arguments, quotes and all', async (flinkVersion) => {
     orders = await aDeployedApplication({ flinkVersion, programArgs: '--topic orders --greeting "good morning"' });
 
-    expect(lastRun()?.programArgs).toEqual(['--topic', 'orders', '--greeting', 'good morning']);
+    expect(orders.lastRun()?.programArgs).toEqual(['--topic', 'orders', '--greeting', 'good morning']);
   });
 
   it('F31: a port of its own is told to Flink 2 under the key that it reads', async () => {

@@ -2,20 +2,13 @@
 // number of its fault; see docs/differences-from-flinkk8soperator.md.
 
 import { afterEach, describe, expect, it } from 'vitest';
-import type { JarSettings } from '../../../infra/sandbox/images.ts';
-import type { KubernetesObject } from '../../../infra/sandbox/kinds.ts';
+import type { Phase } from '../../../shared/deployment/types.ts';
 import { aDeployedApplication, anApplication, type Deployments, IMAGE, NEXT_IMAGE } from '../../support/deployments.ts';
 
 let orders: Deployments;
 afterEach(() => orders.close());
 
-const lastRun = () => orders.runs().at(-1);
 const runningJob = () => orders.status().jobStatus?.jobID;
-
-const describeJar = (image: string, jar: JarSettings) =>
-  orders.sandbox.flink.image(image, { jars: { 'orders.jar': jar } });
-
-const changeImage = () => orders.edit((spec) => ({ ...spec, image: NEXT_IMAGE }));
 
 /** The longest wait before a call that has failed is made again. */
 async function passHalfMinute(): Promise<void> {
@@ -30,7 +23,7 @@ describe('F1: errors are never counted, so that nothing is ever given up', () =>
   it('F1: a call that keeps failing is given up after its retries, and the old job comes back', async () => {
     orders = await aDeployedApplication({ timeouts: { submitSeconds: 100_000 } });
     failSubmissions(22);
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('SubmittingJob');
     const counts = new Set<number | undefined>();
 
@@ -45,13 +38,13 @@ describe('F1: errors are never counted, so that nothing is ever given up', () =>
       reason: 'SubmitJob',
       message: expect.stringContaining('500'),
     });
-    expect(lastRun()).toMatchObject({ image: IMAGE, state: 'RUNNING' });
+    expect(orders.lastRun()).toMatchObject({ image: IMAGE, state: 'RUNNING' });
   });
 
   it('F1: a call that has just failed is made again after a while that grows, up to 30 s', async () => {
     orders = await aDeployedApplication();
     const fault = failSubmissions();
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('SubmittingJob');
 
     await orders.rounds(120);
@@ -68,7 +61,7 @@ describe('F3: a revision that failed once is never tried again', () => {
   it('F3: it is tried again when its back-off is over, and deployed when what failed has passed', async () => {
     orders = await aDeployedApplication({ timeouts: { clusterStartSeconds: 20 } });
     unpullable();
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('DeployFailed');
     expect(orders.status().failedDeploy).toMatchObject({
       reason: 'ClusterStartTimedOut',
@@ -81,7 +74,7 @@ describe('F3: a revision that failed once is never tried again', () => {
     orders.sandbox.clock.advance(300);
     await orders.roundsUntil('Running', { seconds: 40 });
 
-    expect(lastRun()?.image).toBe(NEXT_IMAGE);
+    expect(orders.lastRun()?.image).toBe(NEXT_IMAGE);
     expect(orders.status()).not.toHaveProperty('failedDeploy');
     expect(orders.status()).not.toHaveProperty('failedDeployHash');
   });
@@ -90,10 +83,10 @@ describe('F3: a revision that failed once is never tried again', () => {
     orders = await aDeployedApplication({ timeouts: { clusterStartSeconds: 20 } });
     const job = runningJob();
     unpullable();
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('DeployFailed');
 
-    orders.edit((spec) => ({ ...spec, image: IMAGE }));
+    orders.changeImage(IMAGE);
     await orders.roundsUntil('Running', { seconds: 0 });
 
     expect(orders.status()).not.toHaveProperty('failedDeploy');
@@ -112,7 +105,7 @@ describe('F8: a first deploy never fails, and cannot be mended', () => {
     [
       'F8: a job that fails at its start',
       'JobMonitoringFailed',
-      () => describeJar(IMAGE, { failsAtStart: 'no such topic' }),
+      () => orders.describeJar(IMAGE, { failsAtStart: 'no such topic' }),
     ],
     [
       'F8: an image that cannot be pulled',
@@ -130,7 +123,7 @@ describe('F8: a first deploy never fails, and cannot be mended', () => {
     orders.edit((spec) => ({ ...spec, jarName: 'orders.jar', image: NEXT_IMAGE }));
     await orders.roundsUntil('Running', { seconds: 40 });
 
-    expect(lastRun()).toMatchObject({ image: NEXT_IMAGE, state: 'RUNNING' });
+    expect(orders.lastRun()).toMatchObject({ image: NEXT_IMAGE, state: 'RUNNING' });
   });
 
   it('F8: a spec that is mended while the first cluster hangs is deployed in its place', async () => {
@@ -139,7 +132,7 @@ describe('F8: a first deploy never fails, and cannot be mended', () => {
     await orders.rounds(30);
     expect(orders.status().phase).toBe('ClusterStarting');
 
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('Running', { seconds: 40 });
 
     expect(orders.runs()).toMatchObject([{ image: NEXT_IMAGE, state: 'RUNNING' }]);
@@ -148,20 +141,22 @@ describe('F8: a first deploy never fails, and cannot be mended', () => {
 
 describe('F9: a change in mid-deploy makes the deploy lose its own objects', () => {
   const settled = () => orders.status().phase === 'Running' && orders.status().rollout === undefined;
-  const annotate = (annotations: Record<string, string>) => {
-    const application = orders.application();
-    orders.sandbox.store.put({ ...application, metadata: { ...application.metadata, annotations } });
-  };
+
+  /** A deploy, slow enough for each phase to be seen, has come to this one. */
+  async function aDeployIn(phase: Phase): Promise<void> {
+    orders = await aDeployedApplication();
+    orders.sandbox.flink.image(NEXT_IMAGE, { startSeconds: 10 });
+    orders.sandbox.faults.add({ kind: 'status', code: 503, path: /savepoints\/[0-9a-f]+$/, times: 6 });
+    orders.changeImage();
+    await orders.roundsUntil(phase);
+  }
 
   it.each(['ClusterStarting', 'Savepointing', 'SubmittingJob'] as const)(
     'F9: an annotation of a tool that comes in %s changes nothing',
     async (phase) => {
-      orders = await aDeployedApplication();
-      slowDown();
-      changeImage();
-      await orders.roundsUntil(phase);
+      await aDeployIn(phase);
 
-      annotate({ 'kubectl.kubernetes.io/last-applied-configuration': '{}' });
+      orders.writeMetadata({ annotations: { 'kubectl.kubernetes.io/last-applied-configuration': '{}' } });
       await orders.roundsUntil(settled);
 
       expect(orders.runs()).toHaveLength(2);
@@ -172,13 +167,10 @@ describe('F9: a change in mid-deploy makes the deploy lose its own objects', () 
   it.each(['Savepointing', 'SubmittingJob'] as const)(
     'F9: another image that comes in %s is deployed when the one before has been',
     async (phase) => {
-      orders = await aDeployedApplication();
-      slowDown();
-      changeImage();
-      await orders.roundsUntil(phase);
+      await aDeployIn(phase);
 
-      orders.edit((spec) => ({ ...spec, image: 'registry.example.com/orders:3' }));
-      await orders.roundsUntil(() => lastRun()?.image.endsWith(':3') === true && settled());
+      orders.changeImage('registry.example.com/orders:3');
+      await orders.roundsUntil(() => orders.lastRun()?.image.endsWith(':3') === true && settled());
 
       expect(orders.runs().map(({ image }) => image.split(':').at(-1))).toEqual(['1', '2', '3']);
       expect(orders.savepoints()).toHaveLength(2);
@@ -189,11 +181,11 @@ describe('F9: a change in mid-deploy makes the deploy lose its own objects', () 
   it('F9: a size that comes while a cluster starts is deployed after it, not in the midst', async () => {
     orders = await aDeployedApplication();
     orders.sandbox.flink.image(NEXT_IMAGE, { startSeconds: 20 });
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('ClusterStarting');
 
     await orders.scale(4);
-    await orders.roundsUntil(() => lastRun()?.parallelism === 8 && settled());
+    await orders.roundsUntil(() => orders.lastRun()?.parallelism === 8 && settled());
 
     expect(orders.runs().map(({ image, parallelism }) => [image, parallelism])).toEqual([
       [IMAGE, 4],
@@ -201,12 +193,6 @@ describe('F9: a change in mid-deploy makes the deploy lose its own objects', () 
       [NEXT_IMAGE, 8],
     ]);
   });
-
-  /** So that each phase is seen. */
-  function slowDown(): void {
-    orders.sandbox.flink.image(NEXT_IMAGE, { startSeconds: 10 });
-    orders.sandbox.faults.add({ kind: 'status', code: 503, path: /savepoints\/[0-9a-f]+$/, times: 6 });
-  }
 });
 
 describe('F15: errors of earlier deploys use up the retries of later ones', () => {
@@ -215,12 +201,12 @@ describe('F15: errors of earlier deploys use up the retries of later ones', () =
 
     for (const image of [NEXT_IMAGE, 'registry.example.com/orders:3']) {
       failSubmissions(13);
-      orders.edit((spec) => ({ ...spec, image }));
+      orders.changeImage(image);
       await orders.roundsUntil('SubmittingJob');
       for (let tries = 0; tries < 13; tries += 1) await passHalfMinute();
       await orders.roundsUntil('Running');
 
-      expect(lastRun()).toMatchObject({ image, state: 'RUNNING' });
+      expect(orders.lastRun()).toMatchObject({ image, state: 'RUNNING' });
       expect(orders.status()).not.toHaveProperty('retryCount');
       expect(orders.status()).not.toHaveProperty('lastSeenError');
     }
@@ -228,11 +214,6 @@ describe('F15: errors of earlier deploys use up the retries of later ones', () =
 });
 
 describe('F16: what a deployment tool writes on a resource deploys it anew', () => {
-  const write = (metadata: Partial<KubernetesObject['metadata']>) => {
-    const application = orders.application();
-    orders.sandbox.store.put({ ...application, metadata: { ...application.metadata, ...metadata } });
-  };
-
   it.each([
     ['kubectl apply', { 'kubectl.kubernetes.io/last-applied-configuration': '{"spec":{}}' }],
     ['Argo CD', { 'argocd.argoproj.io/tracking-id': 'shop:flink.k8s.io/FlinkApplication:flink/orders' }],
@@ -242,7 +223,7 @@ describe('F16: what a deployment tool writes on a resource deploys it anew', () 
     orders = await aDeployedApplication();
     const { currentRevision } = orders.status();
 
-    write({ annotations });
+    orders.writeMetadata({ annotations });
     await orders.rounds(10);
 
     expect(orders.status()).toMatchObject({ phase: 'Running', currentRevision });
@@ -252,7 +233,7 @@ describe('F16: what a deployment tool writes on a resource deploys it anew', () 
   it('F16: a label of its user does', async () => {
     orders = await aDeployedApplication();
 
-    write({ labels: { team: 'shop' } });
+    orders.writeMetadata({ labels: { team: 'shop' } });
     await orders.roundsUntil(() => orders.runs().length === 2 && orders.status().phase === 'Running');
 
     expect(orders.savepoints()).toHaveLength(1);
@@ -298,13 +279,12 @@ describe('F22: a status is written over whatever others have written', () => {
 
   it('F22: a status that somebody wrote in between is read again, not written over', async () => {
     orders = await aDeployedApplication();
-    changeImage();
+    orders.changeImage();
     let hasInterfered = false;
     orders.sandbox.hooks.before(({ method, path }) => {
       if (hasInterfered || method !== 'PATCH' || !path.endsWith('/orders/status')) return;
       hasInterfered = true;
-      const application = orders.application();
-      orders.sandbox.store.put({ ...application, status: { ...application.status, costPerHour: '1.20' } });
+      orders.writeStatus({ costPerHour: '1.20' });
     });
 
     await orders.round();

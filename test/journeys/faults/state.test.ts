@@ -3,11 +3,13 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import type { JarSettings } from '../../../infra/sandbox/images.ts';
+import { expectAloneAtAnyTime } from '../../support/deploy-outcome.ts';
 import {
   aDeployedApplication,
   anApplication,
   type Deployments,
   IMAGE,
+  isGone,
   NEXT_IMAGE,
   type SpecOptions,
   STEP_SECONDS,
@@ -16,16 +18,9 @@ import {
 let orders: Deployments;
 afterEach(() => orders.close());
 
-const lastRun = () => orders.runs().at(-1);
-
-const describeJar = (image: string, jar: JarSettings) =>
-  orders.sandbox.flink.image(image, { jars: { 'orders.jar': jar } });
-
 /** An application whose first job behaves like this; later ones of the same image too, until it is described anew. */
 async function anApplicationThat(jar: JarSettings, spec: SpecOptions = {}): Promise<void> {
-  orders = await anApplication(spec);
-  describeJar(IMAGE, jar);
-  await orders.roundsUntil('Running');
+  orders = await aDeployedApplication(spec, jar);
   await orders.rounds(30);
 }
 
@@ -35,8 +30,6 @@ async function passMinute(): Promise<void> {
   await orders.round();
 }
 
-const changeImage = () => orders.edit((spec) => ({ ...spec, image: NEXT_IMAGE }));
-
 async function expectCounting(): Promise<void> {
   const [before, ...others] = orders.livingJobs();
   await orders.rounds(10);
@@ -45,19 +38,17 @@ async function expectCounting(): Promise<void> {
   expect(after).toMatchObject({ id: before?.id, state: 'RUNNING', count: (before?.count ?? 0) + 1000 });
 }
 
-const aloneAtAnyTime = { overlapSeconds: 0, aliveTogetherSeconds: 0 };
-
 describe('F2: a rollback waits for slots that only the new size needs', () => {
   it('F2: the old job comes back at its own parallelism after a step up that failed', async () => {
     orders = await aDeployedApplication();
-    describeJar(NEXT_IMAGE, { failsAtStart: 'a bad build' });
+    orders.describeJar(NEXT_IMAGE, { failsAtStart: 'a bad build' });
 
     await orders.scale(4);
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('DeployFailed', { seconds: 600 });
 
     expect(orders.status().failedDeploy).toMatchObject({ parallelism: 8, taskManagers: 4 });
-    expect(lastRun()).toMatchObject({ image: IMAGE, parallelism: 4, startCount: orders.savepoints()[0]?.count });
+    expect(orders.lastRun()).toMatchObject({ image: IMAGE, parallelism: 4, startCount: orders.savepoints()[0]?.count });
     await expectCounting();
   });
 });
@@ -65,14 +56,14 @@ describe('F2: a rollback waits for slots that only the new size needs', () => {
 describe('F4: the id of a savepoint that failed is asked for again by the next deploy', () => {
   it('F4: the deploy after one whose savepoint failed takes a savepoint of its own', async () => {
     await anApplicationThat({ savepointFails: 1, checkpointFails: true });
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('DeployFailed');
 
     orders.edit((spec) => ({ ...spec, restartNonce: 'again' }));
     await orders.roundsUntil('Running');
 
     expect(orders.savepoints()).toHaveLength(1);
-    expect(lastRun()).toMatchObject({ image: NEXT_IMAGE, restoredFrom: orders.savepoints()[0]?.path });
+    expect(orders.lastRun()).toMatchObject({ image: NEXT_IMAGE, restoredFrom: orders.savepoints()[0]?.path });
   });
 });
 
@@ -80,29 +71,29 @@ describe('F5: a savepoint that takes longer than 5 min counts as failed, and can
   it('F5: one that is still in progress is waited for as long as spec.timeouts says', async () => {
     await anApplicationThat({ savepointSeconds: 500 }, { timeouts: { savepointSeconds: 900 } });
 
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('Savepointing');
     await orders.rounds(10);
     for (let minutes = 0; minutes < 8; minutes += 1) await passMinute();
     await orders.roundsUntil('Running');
 
     expect(orders.phases()).not.toContain('Recovering');
-    expect(lastRun()?.restoredFrom).toBe(orders.savepoints()[0]?.path);
-    expect(orders.ledger()).toMatchObject(aloneAtAnyTime);
+    expect(orders.lastRun()?.restoredFrom).toBe(orders.savepoints()[0]?.path);
+    expectAloneAtAnyTime(orders);
   });
 
   it('F5: one that comes too late ends the deploy, and the old job goes on from it', async () => {
     await anApplicationThat({ savepointSeconds: 400, checkpointFails: true });
 
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('Savepointing');
     await orders.rounds(10);
     for (let minutes = 0; minutes < 6; minutes += 1) await passMinute();
     await orders.roundsUntil('RollingBackJob', { seconds: 0 });
     await orders.roundsUntil('DeployFailed');
 
-    expect(lastRun()).toMatchObject({ image: IMAGE, restoredFrom: orders.savepoints()[0]?.path });
-    expect(orders.ledger()).toMatchObject(aloneAtAnyTime);
+    expect(orders.lastRun()).toMatchObject({ image: IMAGE, restoredFrom: orders.savepoints()[0]?.path });
+    expectAloneAtAnyTime(orders);
     await expectCounting();
   });
 });
@@ -111,29 +102,29 @@ describe('F6: two jobs can run at once', () => {
   it('F6: after a savepoint that failed the old job is seen to end before the new one begins', async () => {
     await anApplicationThat({ savepointFails: 'declined', cancelSeconds: 60 });
 
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('Running');
 
-    expect(lastRun()?.restoredFrom).toContain('/chk-');
-    expect(orders.ledger()).toMatchObject(aloneAtAnyTime);
+    expect(orders.lastRun()?.restoredFrom).toContain('/chk-');
+    expectAloneAtAnyTime(orders);
     await expectCounting();
   });
 
   it('F6: with savepointDisabled a job that is slow to be cancelled is waited for', async () => {
     await anApplicationThat({ cancelSeconds: 60 }, { savepointDisabled: true });
 
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('Running');
 
-    expect(lastRun()?.image).toBe(NEXT_IMAGE);
-    expect(orders.ledger()).toMatchObject(aloneAtAnyTime);
+    expect(orders.lastRun()?.image).toBe(NEXT_IMAGE);
+    expectAloneAtAnyTime(orders);
   });
 
   it('F6: a new job that is to be rolled back is ended before the old one begins again', async () => {
     orders = await aDeployedApplication();
-    describeJar(NEXT_IMAGE, { failsAtStart: 'again and again', cancelSeconds: 40 });
+    orders.describeJar(NEXT_IMAGE, { failsAtStart: 'again and again', cancelSeconds: 40 });
 
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('DeployFailed', { seconds: 900 });
 
     expect(orders.runs().map(({ image, state }) => [image, state])).toEqual([
@@ -141,21 +132,21 @@ describe('F6: two jobs can run at once', () => {
       [NEXT_IMAGE, 'CANCELED'],
       [IMAGE, 'RUNNING'],
     ]);
-    expect(orders.ledger()).toMatchObject(aloneAtAnyTime);
+    expectAloneAtAnyTime(orders);
   });
 
   it('F6: a JobManager that does not answer is no proof that its job has ended', async () => {
     orders = await aDeployedApplication({ savepointDisabled: true });
     const { deployHash } = orders.status();
     const silence = { kind: 'status', code: 503, path: new RegExp(`/orders-${deployHash}:`) } as const;
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil(() => orders.status().phase === 'ClusterStarting');
     orders.sandbox.faults.add(silence);
 
     await orders.roundsUntil('Running', { seconds: 900 });
 
-    expect(lastRun()?.image).toBe(NEXT_IMAGE);
-    expect(orders.ledger()).toMatchObject(aloneAtAnyTime);
+    expect(orders.lastRun()?.image).toBe(NEXT_IMAGE);
+    expectAloneAtAnyTime(orders);
   });
 });
 
@@ -173,16 +164,15 @@ describe('F10: the age of a checkpoint is compared in milliseconds as if they we
     await anApplicationThat({ savepointFails: 'declined' }, { flinkConfig: rarely, maxCheckpointRestoreAgeSeconds });
     orders.sandbox.clock.advance(700);
 
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil(phase);
 
-    expect(lastRun()?.image).toBe(phase === 'Running' ? NEXT_IMAGE : IMAGE);
+    expect(orders.lastRun()?.image).toBe(phase === 'Running' ? NEXT_IMAGE : IMAGE);
     await expectCounting();
   });
 });
 
 describe('F11: a deletion hangs for ever on a job that cannot be saved', () => {
-  const isGone = () => orders.find() === undefined;
   const lastWarning = () => orders.eventObjects().findLast(({ type }) => type === 'Warning');
 
   it('F11: a savepoint that fails three times is given up, and it is said where the state is', async () => {
@@ -224,8 +214,7 @@ describe('F11: a deletion hangs for ever on a job that cannot be saved', () => {
     await orders.delete();
     for (let minutes = 0; minutes < 16; minutes += 1) await passMinute();
 
-    expect(isGone()).toBe(true);
-
+    expect(isGone(orders)).toBe(true);
     expect(lastWarning()?.reason).toBe('DeletedWithoutSavepoint');
   });
 });
@@ -268,9 +257,9 @@ describe('F12: a job that was lost or has failed is never noticed, and every upd
 
     await orders.roundsUntil(() => orders.runs().length === 2 && orders.status().phase === 'Running');
 
-    expect(lastRun()?.restoredFrom).toContain('/chk-');
-    expect(lastRun()?.startCount).toBeGreaterThan(1000);
-    expect(orders.ledger()).toMatchObject(aloneAtAnyTime);
+    expect(orders.lastRun()?.restoredFrom).toContain('/chk-');
+    expect(orders.lastRun()?.startCount).toBeGreaterThan(1000);
+    expectAloneAtAnyTime(orders);
     await expectCounting();
   });
 
@@ -278,10 +267,10 @@ describe('F12: a job that was lost or has failed is never noticed, and every upd
     const neverByItself = { 'restart-strategy.type': 'none' };
     orders = await aDeployedApplication({ restartPolicy: 'FromLatestCheckpoint', flinkConfig: neverByItself });
     await orders.rounds(60);
-    describeJar(IMAGE, { failsAtStart: 'no connection' });
+    orders.describeJar(IMAGE, { failsAtStart: 'no connection' });
     orders.failJob({ isFatal: true });
     await orders.roundsUntil('DeployFailed');
-    describeJar(IMAGE, {});
+    orders.describeJar(IMAGE, {});
 
     orders.sandbox.clock.advance(300);
     await orders.roundsUntil('Running');
@@ -296,30 +285,30 @@ describe('F12: a job that was lost or has failed is never noticed, and every upd
     await orders.rounds(60);
     orders.killJobManager();
 
-    changeImage();
-    await orders.roundsUntil(() => orders.status().phase === 'Running' && lastRun()?.image === NEXT_IMAGE);
+    orders.changeImage();
+    await orders.roundsUntil(() => orders.status().phase === 'Running' && orders.lastRun()?.image === NEXT_IMAGE);
 
-    expect(lastRun()?.restoredFrom).toContain('/chk-');
-    expect(lastRun()?.startCount).toBeGreaterThan(1000);
+    expect(orders.lastRun()?.restoredFrom).toContain('/chk-');
+    expect(orders.lastRun()?.startCount).toBeGreaterThan(1000);
   });
 
   it('F12: a job lost before its first checkpoint goes on from what it was begun with, not from a checkpoint of its predecessor', async () => {
     orders = await aDeployedApplication({ restartPolicy: 'FromLatestCheckpoint' });
     await orders.rounds(60);
-    changeImage();
+    orders.changeImage();
     await orders.roundsUntil('Running');
     orders.killJobManager();
 
     await orders.roundsUntil(() => orders.runs().length === 3 && orders.status().phase === 'Running');
 
-    expect(lastRun()?.restoredFrom).toBe(orders.savepoints()[0]?.path);
+    expect(orders.lastRun()?.restoredFrom).toBe(orders.savepoints()[0]?.path);
   });
 });
 
 describe('F28: a batch job that has finished is taken for one that runs, or for one that never came up', () => {
   it('F28: a job that has finished before anybody looked counts as deployed', async () => {
     orders = await anApplication();
-    describeJar(IMAGE, { isBounded: true, runSeconds: 1 });
+    orders.describeJar(IMAGE, { isBounded: true, runSeconds: 1 });
 
     await orders.roundsUntil(() => orders.runs().length === 1);
     orders.sandbox.clock.advance(60);
@@ -337,7 +326,7 @@ describe('F28: a batch job that has finished is taken for one that runs, or for 
     async (savepointDisabled) => {
       await anApplicationThat({ isBounded: true, runSeconds: 5 }, { savepointDisabled });
 
-      changeImage();
+      orders.changeImage();
       await orders.roundsUntil('Running');
 
       const orders_ = orders.sandbox.requests.filter(
@@ -352,7 +341,7 @@ describe('F28: a batch job that has finished is taken for one that runs, or for 
     await anApplicationThat({ isBounded: true, runSeconds: 5 });
 
     await orders.delete();
-    await orders.roundsUntil(() => orders.find() === undefined, { seconds: 20 });
+    await orders.roundsUntil(isGone, { seconds: 20 });
   });
 });
 
@@ -360,7 +349,7 @@ describe('F32: two operators, or two overlapping rounds, trigger savepoints and 
   it('F32: two processes that deploy at the same time take one savepoint and submit one job', async () => {
     orders = await aDeployedApplication();
 
-    changeImage();
+    orders.changeImage();
     for (let passed = 0; orders.status().phase !== 'Running' || passed < 10; passed += STEP_SECONDS) {
       await Promise.all(['one', 'another'].map((id) => orders.round({ id })));
       orders.sandbox.clock.advance(STEP_SECONDS);
@@ -368,7 +357,7 @@ describe('F32: two operators, or two overlapping rounds, trigger savepoints and 
 
     expect(orders.runs()).toHaveLength(2);
     expect(orders.savepoints()).toHaveLength(1);
-    expect(orders.ledger()).toMatchObject(aloneAtAnyTime);
-    expect(lastRun()?.startCount).toBe(orders.savepoints()[0]?.count);
+    expectAloneAtAnyTime(orders);
+    expect(orders.lastRun()?.startCount).toBe(orders.savepoints()[0]?.count);
   });
 });
