@@ -3,12 +3,12 @@ import { access } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { flinkVersions } from './bench/flink-build.ts';
 import { useFlinkWorld } from './bench/flink-world.ts';
-import { type DeployScene, openDeployScene } from './deploy-scene.ts';
+import { type DeployScene, openDeployScene, whatRuns } from './deploy-scene.ts';
 
 const world = useFlinkWorld();
 
 /** One TaskManager each. */
-const size = { parallelism: 2, taskManagerConfig: { taskSlots: 2 } };
+const size = { parallelism: 2 };
 
 it.each(flinkVersions)(
   'deletes applications of Flink %s as each of them says, with all that belongs to them',
@@ -19,8 +19,8 @@ it.each(flinkVersions)(
     await scene.create({ name: 'none', version, spec: { ...size, deleteMode: 'None' } });
     await scene.create({ name: 'force-cancel', version, spec: { ...size, deleteMode: 'ForceCancel' } });
     for (const name of names) await scene.untilPhase('Running', name);
-    const { status } = await scene.application('savepoint');
-    await scene.flink.waitForCount(status?.jobStatus?.jobID ?? '', ({ counted }) => counted > 0);
+    const { jobId } = whatRuns(await scene.application('savepoint'));
+    await scene.flink.waitForCount(jobId, ({ counted }) => counted > 0);
     const since = Date.now();
 
     for (const name of names) await scene.delete(name);
@@ -34,7 +34,7 @@ it.each(flinkVersions)(
     expect(await orders(scene, since)).toEqual(['patch force-cancel', 'create savepoint']);
 
     const restored = await scene.deploy({ name: 'again', version, spec: { ...size, savepointPath: saved } });
-    await scene.expectGoneOn(status?.jobStatus?.jobID ?? '', restored.status?.jobStatus?.jobID ?? '', 2);
+    await scene.expectGoneOn(jobId, whatRuns(restored).jobId, 2);
   },
   240_000,
 );

@@ -49,6 +49,24 @@ export interface FlinkApplication {
   readonly status?: ApplicationStatus;
 }
 
+export interface DeployedJob {
+  readonly jobId: string;
+  /** Of its cluster. */
+  readonly hash: string;
+}
+
+/** What an application runs; throws when it has never run anything. */
+export function whatRuns({ metadata, status }: FlinkApplication): DeployedJob {
+  const { jobStatus: { jobID: jobId } = {}, deployHash: hash } = status ?? {};
+  if (!jobId || !hash) throw new Error(`${metadata.name} runs nothing: ${JSON.stringify(status)}`);
+  return { jobId, hash };
+}
+
+/** The names of all objects of an application "orders" that runs on one cluster. */
+export function objectsOf(hash: string): readonly string[] {
+  return ['orders', `orders-${hash}`, `orders-${hash}-jm`, `orders-${hash}-tm`];
+}
+
 /** A namespace with Headrace at work on it; its pods run as long as those of `world.createNamespace`. */
 export async function openDeployScene(world: FlinkWorld): Promise<DeployScene> {
   return new DeployScene(world, await world.createNamespace());
@@ -174,6 +192,21 @@ export class DeployScene {
     return this.untilStatus(phase, (status) => status.phase === phase, name);
   }
 
+  /** `kubectl scale` of the application "orders"; returns it when its job runs with what follows from that. */
+  async scaleTo(replicas: number): Promise<FlinkApplication> {
+    const size = `--replicas=${replicas}`;
+    await this.#world.controlPlane.kubectl('scale', 'flinkapp', 'orders', size, '--namespace', this.namespace);
+    return this.untilScaled(replicas);
+  }
+
+  /** Rounds until the job of the application "orders" uses all slots of so many TaskManagers. */
+  async untilScaled(replicas: number): Promise<FlinkApplication> {
+    return this.untilStatus(
+      `Running on ${replicas} TaskManagers`,
+      ({ phase, jobStatus }) => phase === 'Running' && jobStatus?.parallelism === TASK_SLOTS * replicas,
+    );
+  }
+
   /** Rounds until the status speaks of the last edit, and fits. */
   async untilStatus(
     whatIsAwaited: string,
@@ -197,6 +230,13 @@ export class DeployScene {
     const last = counts.find(({ checkpoint }) => checkpoint === moved.restoredFrom);
     expect(moved).toMatchObject({ parallelism, restored: last?.counted, gaps: 0, repeats: 0 });
     return moved;
+  }
+
+  /** Expects that a job goes on counting, and was never restored. */
+  async expectStillCounting(jobId: string): Promise<void> {
+    const seen = (await this.flink.jobCounts(jobId)).at(-1)?.counted ?? 0;
+    const count = await this.flink.waitForCount(jobId, ({ counted }) => counted > seen);
+    expect(count).toMatchObject({ restored: 0, gaps: 0, repeats: 0 });
   }
 
   /** "Deployed=True/Deployed" for each condition, in their order. */
@@ -231,11 +271,24 @@ export class DeployScene {
     return lists.flatMap(({ items }) => items.map(({ metadata }) => metadata.name)).sort();
   }
 
+  /** The jobs that a cluster of the application "orders" knows, and Flink's words for their states. */
+  async jobStates(hash: string): Promise<ReadonlyMap<string, string>> {
+    const { jobs } = await this.flink.askJobManager<{ jobs: readonly { id: string; status: string }[] }>(
+      ...([`orders-${hash}`, 'GET', '/jobs'] as const),
+    );
+    return new Map(jobs.map(({ id, status }) => [id, status]));
+  }
+
   /** Names of all ControllerRevisions here. */
   async revisions(): Promise<readonly string[]> {
     const path = `/apis/apps/v1/namespaces/${this.namespace}/controllerrevisions`;
     const { items } = await this.admin.send<List<Named>>('GET', path);
     return items.map(({ metadata }) => metadata.name);
+  }
+
+  /** Ends all pods at once, where many tests share the scene: the next ones need the processors. */
+  async close(): Promise<void> {
+    await this.flink.close();
   }
 
   get #collection(): string {

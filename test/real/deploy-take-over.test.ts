@@ -6,9 +6,9 @@ import { renderCluster } from '../../shared/deployment/templates.ts';
 import type { ApplicationSpec } from '../../shared/deployment/types.ts';
 import { mergePatch } from './bench/api-client.ts';
 import { eventually } from './bench/eventually.ts';
-import { countingJob } from './bench/flink-build.ts';
+import { countingJob, type FlinkVersion, flinkVersions } from './bench/flink-build.ts';
 import { useFlinkWorld } from './bench/flink-world.ts';
-import { type DeployScene, openDeployScene } from './deploy-scene.ts';
+import { type DeployScene, openDeployScene, whatRuns } from './deploy-scene.ts';
 
 const world = useFlinkWorld();
 
@@ -18,55 +18,53 @@ const operator = 'fieldManager=flinkk8soperator';
 const OWNED = 'Owned=True/Owned';
 const NOT_OWNED = 'Owned=False/AnotherOperatorActive';
 
-it('is taken over as it runs once nobody else writes its status, and can be scaled from then on', {
-  timeout: 240_000,
-}, async () => {
-  const scene = await openDeployScene(world);
-  const jobId = await deployAsOperator(scene);
-  const before = await deployments(scene);
+it.each(flinkVersions)(
+  'is taken over as it runs on Flink %s once nobody else writes its status, and can be scaled from then on',
+  async (version) => {
+    const scene = await openDeployScene(world);
+    const jobId = await deployAsOperator(scene, version);
+    const before = await deployments(scene);
 
-  await scene.round();
-  const besideIt = await scene.conditions();
-  await writeStatus(scene, { lastUpdatedAt: now() });
-  scene.advance(80);
-  await scene.round();
-  const stillBesideIt = await scene.conditions();
+    await scene.round();
+    const besideIt = await scene.conditions();
+    await writeStatus(scene, { lastUpdatedAt: now() });
+    scene.advance(80);
+    await scene.round();
+    const stillBesideIt = await scene.conditions();
 
-  expect(besideIt).toContain(NOT_OWNED);
-  expect(stillBesideIt).toContain(NOT_OWNED);
-  expect(await scene.message('Owned')).toContain('flinkk8soperator writes to the status');
-  expect((await scene.application()).spec.taskManagerConfig.replicas).toBeUndefined();
-  expect(await scene.revisions()).toEqual([]);
+    expect(besideIt).toContain(NOT_OWNED);
+    expect(stillBesideIt).toContain(NOT_OWNED);
+    expect(await scene.message('Owned')).toContain('flinkk8soperator writes to the status');
+    expect((await scene.application()).spec.taskManagerConfig.replicas).toBeUndefined();
+    expect(await scene.revisions()).toEqual([]);
 
-  scene.advance(91);
-  const { status } = await scene.untilStatus('taken over', ({ currentRevision }) => currentRevision !== undefined);
-  await scene.round();
+    scene.advance(91);
+    const { status } = await scene.untilStatus('taken over', ({ currentRevision }) => currentRevision !== undefined);
+    await scene.round();
 
-  expect(status).toMatchObject({ phase: 'Running', jobStatus: { jobID: jobId, state: 'RUNNING', parallelism: 2 } });
-  expect(await scene.conditions()).toEqual(
-    expect.arrayContaining(['Deployed=True/Deployed', 'JobRunning=True/JobRunning', OWNED]),
-  );
-  expect(await deployments(scene)).toEqual(before);
-  expect(await scene.flink.pods(status?.selector ?? '')).toHaveLength(1);
-  expect(await scene.events()).toEqual(['Normal Adopted']);
+    expect(status).toMatchObject({ phase: 'Running', jobStatus: { jobID: jobId, state: 'RUNNING', parallelism: 2 } });
+    expect(await scene.conditions()).toEqual(
+      expect.arrayContaining(['Deployed=True/Deployed', 'JobRunning=True/JobRunning', OWNED]),
+    );
+    expect(await deployments(scene)).toEqual(before);
+    expect(await scene.flink.pods(status?.selector ?? '')).toHaveLength(1);
+    expect(await scene.events()).toEqual(['Normal Adopted']);
 
-  await world.controlPlane.kubectl('scale', 'flinkapp', 'orders', '--replicas=2', '--namespace', scene.namespace);
-  const scaled = await scene.untilStatus(
-    'Running with parallelism 4',
-    ({ phase, jobStatus }) => phase === 'Running' && jobStatus?.parallelism === 4,
-  );
+    const scaled = await scene.scaleTo(2);
 
-  await scene.expectGoneOn(jobId, scaled.status?.jobStatus?.jobID ?? '', 4);
-  await scene.until('the first cluster gone', async () => (await scene.objects()).length === 4);
-});
+    await scene.expectGoneOn(jobId, whatRuns(scaled).jobId, 4);
+    await scene.until('the first cluster gone', async () => (await scene.objects()).length === 4);
+  },
+  240_000,
+);
 
 /** Applies an application, and does what the operator does until it calls it Running. Returns the job's id. */
-async function deployAsOperator(scene: DeployScene): Promise<string> {
-  const size = { parallelism: 2, taskManagerConfig: { taskSlots: 2 } };
+async function deployAsOperator(scene: DeployScene, version: FlinkVersion): Promise<string> {
+  const application = { version, spec: { parallelism: 2 } };
   // With the annotation that `kubectl apply` leaves: the operator hashes all of them.
-  const lastApplied = JSON.stringify(scene.manifest({ version: '1.20.3', spec: size }));
+  const lastApplied = JSON.stringify(scene.manifest(application));
   const annotations = { 'kubectl.kubernetes.io/last-applied-configuration': lastApplied };
-  await scene.create({ version: '1.20.3', spec: size, annotations });
+  await scene.create({ ...application, annotations });
   const { metadata, spec } = await scene.application();
   const labels = { team: 'shop' };
   const written = spec as unknown as ApplicationSpec;
@@ -89,11 +87,16 @@ async function deployAsOperator(scene: DeployScene): Promise<string> {
     service,
     'POST',
     `/jars/${countingJob.jar}/run`,
-    { entryClass: countingJob.entryClass, programArgs: spec.programArgs, parallelism: 2 },
+    { entryClass: countingJob.entryClass, ...argumentsFor(version, spec.programArgs), parallelism: 2 },
   );
   await scene.flink.waitForCount(jobID, ({ counted }) => counted > 500);
   await writeStatus(scene, statusOf({ hash, jobID, programArgs: spec.programArgs }));
   return jobID;
+}
+
+/** The operator knows the string alone, and Flink since 2.0 the list alone: there, its jobs have their arguments from elsewhere. */
+function argumentsFor(version: FlinkVersion, programArgs: string): object {
+  return version.startsWith('1.') ? { programArgs } : { programArgsList: programArgs.split(' ') };
 }
 
 type Target = Pick<Parameters<typeof renderCluster>[0], 'uid' | 'hash' | 'revision'>;

@@ -3,7 +3,7 @@ import type { AuditEvent } from './bench/audit-log.ts';
 import type { ControlPlane } from './bench/control-plane.ts';
 import { eksIdentity } from './bench/eks-authenticator.ts';
 import { eventually } from './bench/eventually.ts';
-import type { DeployScene, FlinkApplication } from './deploy-scene.ts';
+import { type DeployScene, type FlinkApplication, whatRuns } from './deploy-scene.ts';
 
 /** The parts of a deploy that are Headrace's own; milliseconds. */
 export interface AddedTime {
@@ -38,12 +38,12 @@ export interface Deploy {
 
 export async function timeDeploy(scene: DeployScene, deploy: Deploy): Promise<DeployTimes> {
   const { controlPlane, before, change, settle } = deploy;
-  const { jobStatus: oldJob, deployHash = '' } = before.status ?? {};
+  const { jobId, hash } = whatRuns(before);
   await change();
   const changeTime = Date.now();
   const [slotsTime, endTime, after] = await Promise.all([
-    timeOf('slots of the new cluster', () => hasSlots(scene, oldJob?.parallelism ?? 0)),
-    timeOf('the end of the old job', () => hasEnded(scene, deployHash, oldJob?.jobID ?? '')),
+    timeOf('slots of the new cluster', () => hasSlots(scene, before.status?.jobStatus?.parallelism ?? 0)),
+    timeOf('the end of the old job', async () => (await scene.jobStates(hash)).get(jobId) === 'CANCELED'),
     settle(),
   ]);
   const runTime = await startOfLastTask(scene, after);
@@ -65,16 +65,10 @@ async function hasSlots(scene: DeployScene, count: number): Promise<boolean> {
   return overview['slots-total'] >= count;
 }
 
-async function hasEnded(scene: DeployScene, hash: string, jobId: string): Promise<boolean> {
-  const { jobs } = await scene.flink.askJobManager<{ jobs: readonly { id: string; status: string }[] }>(
-    ...([`orders-${hash}`, 'GET', '/jobs'] as const),
-  );
-  return jobs.some(({ id, status }) => id === jobId && status === 'CANCELED');
-}
-
 /** By Flink's own clock, which is this machine's. */
-async function startOfLastTask(scene: DeployScene, { status }: FlinkApplication): Promise<number> {
-  const [service, job] = [`orders-${status?.deployHash}`, `/jobs/${status?.jobStatus?.jobID}`];
+async function startOfLastTask(scene: DeployScene, application: FlinkApplication): Promise<number> {
+  const { jobId, hash } = whatRuns(application);
+  const [service, job] = [`orders-${hash}`, `/jobs/${jobId}`];
   const { vertices } = await scene.flink.askJobManager<{ vertices: readonly { id: string }[] }>(service, 'GET', job);
   const times = await Promise.all(
     vertices.map(async ({ id }) => {

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { flinkVersions } from './bench/flink-build.ts';
 import { useFlinkWorld } from './bench/flink-world.ts';
-import { openDeployScene } from './deploy-scene.ts';
+import { objectsOf, openDeployScene, whatRuns } from './deploy-scene.ts';
 import { describeTimes, timeDeploy } from './deploy-timing.ts';
 
 const world = useFlinkWorld();
@@ -14,13 +14,13 @@ it.each(flinkVersions)(
 
     const first = await scene.deploy({ version });
 
-    const [jobId = '', hash = ''] = [first.status?.jobStatus?.jobID, first.status?.deployHash];
+    const { jobId, hash } = whatRuns(first);
     expect(first.status).toMatchObject({
       phase: 'Running',
       clusterStatus: { numberOfTaskManagers: 2 },
       jobStatus: { parallelism: 4 },
     });
-    expect(await scene.objects()).toEqual(['orders', `orders-${hash}`, `orders-${hash}-jm`, `orders-${hash}-tm`]);
+    expect(await scene.objects()).toEqual(objectsOf(hash));
     expect(await scene.flink.pods(first.status?.selector ?? '')).toHaveLength(2);
     expect(await scene.conditions()).toEqual([
       'SpecValid=True/Valid',
@@ -39,11 +39,11 @@ it.each(flinkVersions)(
     console.log(describeTimes(await deploy));
     const second = await scene.application();
 
-    const next = second.status?.deployHash ?? '';
-    expect(next).not.toBe(hash);
-    await scene.expectGoneOn(jobId, second.status?.jobStatus?.jobID ?? '', 4);
+    const next = whatRuns(second);
+    expect(next.hash).not.toBe(hash);
+    await scene.expectGoneOn(jobId, next.jobId, 4);
     await scene.until('the old cluster gone', async () => (await scene.objects()).length === 4);
-    expect(await scene.objects()).toEqual(['orders', `orders-${next}`, `orders-${next}-jm`, `orders-${next}-tm`]);
+    expect(await scene.objects()).toEqual(objectsOf(next.hash));
     expect(await scene.flink.pods(second.status?.selector ?? '')).toHaveLength(2);
     expect(await scene.events()).toEqual([
       'Normal CreatingCluster',
@@ -58,32 +58,32 @@ it.each(flinkVersions)(
   240_000,
 );
 
-it('runs two versions side by side in BlueGreen, and the one that is chosen goes on', {
-  timeout: 240_000,
-}, async () => {
-  const scene = await openDeployScene(world);
-  const size = { parallelism: 2, taskManagerConfig: { taskSlots: 2 } };
-  const first = await scene.deploy({ version: '2.3.0', spec: { ...size, deploymentMode: 'BlueGreen' } });
-  const [jobId = '', hash = ''] = [first.status?.jobStatus?.jobID, first.status?.deployHash];
-  await scene.flink.waitForCount(jobId, ({ counted }) => counted > 500);
+it.each(flinkVersions)(
+  'runs two versions side by side in BlueGreen on Flink %s, and the one that is chosen goes on',
+  async (version) => {
+    const scene = await openDeployScene(world);
+    const first = await scene.deploy({ version, spec: { parallelism: 2, deploymentMode: 'BlueGreen' } });
+    const { jobId, hash } = whatRuns(first);
+    await scene.flink.waitForCount(jobId, ({ counted }) => counted > 500);
 
-  await scene.edit({ programArgs: scene.arguments('--name', 'orders-v2') });
-  const both = await scene.untilPhase('DualRunning');
+    await scene.edit({ programArgs: scene.arguments('--name', 'orders-v2') });
+    const both = await scene.untilPhase('DualRunning');
 
-  const [, updating] = both.status?.versionStatuses ?? [];
-  const [next = '', nextJob = ''] = [updating?.versionHash, updating?.jobStatus?.jobID];
-  expect(first.status?.deployVersion).toBe('green');
-  expect(both.status).toMatchObject({ deployHash: hash, deployVersion: 'green', updatingVersion: 'blue' });
-  await scene.expectGoneOn(jobId, nextJob, 2);
-  const seen = (await scene.flink.jobCounts(jobId)).at(-1)?.counted ?? 0;
-  await scene.flink.waitForCount(jobId, ({ counted }) => counted > seen);
+    const [, updating] = both.status?.versionStatuses ?? [];
+    const [next = '', nextJob = ''] = [updating?.versionHash, updating?.jobStatus?.jobID];
+    expect(first.status?.deployVersion).toBe('green');
+    expect(both.status).toMatchObject({ deployHash: hash, deployVersion: 'green', updatingVersion: 'blue' });
+    await scene.expectGoneOn(jobId, nextJob, 2);
+    await scene.expectStillCounting(jobId);
 
-  await scene.edit({ tearDownVersionHash: hash });
-  const { status } = await scene.untilPhase('Running');
+    await scene.edit({ tearDownVersionHash: hash });
+    const { status } = await scene.untilPhase('Running');
 
-  expect(status).toMatchObject({ deployHash: next, deployVersion: 'blue', jobStatus: { jobID: nextJob } });
-  expect(await scene.objects()).toEqual(
-    [`orders-${next}`, `orders-${next}-blue-jm`, `orders-${next}-blue-tm`, 'orders-blue'].sort(),
-  );
-  expect(await scene.flink.pods(status?.selector ?? '')).toHaveLength(1);
-});
+    expect(status).toMatchObject({ deployHash: next, deployVersion: 'blue', jobStatus: { jobID: nextJob } });
+    expect(await scene.objects()).toEqual(
+      [`orders-${next}`, `orders-${next}-blue-jm`, `orders-${next}-blue-tm`, 'orders-blue'].sort(),
+    );
+    expect(await scene.flink.pods(status?.selector ?? '')).toHaveLength(1);
+  },
+  240_000,
+);

@@ -151,6 +151,11 @@ export class FlinkNamespace {
   killProcess(pod: string): void {
     this.#around.kubelet.killProcess(this.name, pod);
   }
+
+  /** Ends all that runs here at once, before the test or the file ends. */
+  async close(): Promise<void> {
+    await this.#around.kubelet.forsake(this.name);
+  }
 }
 
 interface PodName {
