@@ -93,11 +93,14 @@ const adaptive = {
   'slot.idle.timeout': '5 s',
 };
 
+/** With it the adaptive scheduler takes its slots from as few TaskManagers as will do, as it does in application mode. */
+const packing = { ...adaptive, 'execution.target': 'embedded' };
+
 it.each(flinkVersions)(
   'changes its size in place on Flink %s, up and down, beside the way with a second cluster',
   async (version) => {
     const scene = await openDeployScene(world);
-    const before = await scene.deploy({ version, flinkConfig: adaptive, spec: { scaleMode: 'InPlace' } });
+    const before = await scene.deploy({ version, flinkConfig: packing, spec: { scaleMode: 'InPlace' } });
     const { jobId, hash } = whatRuns(before);
     await scene.flink.waitForCount(jobId, ({ counted }) => counted > 500);
 
@@ -105,6 +108,7 @@ it.each(flinkVersions)(
     await expectInPlace(8);
     const down = await measureStandstill(scene, () => scene.scaleTo(2));
     await expectInPlace(4);
+    expect(await scene.events()).not.toContain('Normal ShrinkingBusyTaskManagers');
     await scene.edit({ scaleMode: 'NewCluster' });
     const dual = await measureStandstill(scene, () => scene.scaleTo(4));
 
@@ -132,6 +136,26 @@ it.each(flinkVersions)(
     }
   },
   300_000,
+);
+
+it.each(flinkVersions)(
+  'shrinks in place on Flink %s though the slots of the job may be anywhere',
+  async (version) => {
+    const scene = await openDeployScene(world);
+    const spec = { parallelism: 8, scaleMode: 'InPlace' };
+    const { jobId, hash } = whatRuns(await scene.deploy({ version, flinkConfig: adaptive, spec }));
+    await scene.flink.waitForCount(jobId, ({ counted }) => counted > 500);
+
+    const after = await scene.scaleTo(2);
+
+    expect(whatRuns(after)).toMatchObject({ jobId, hash });
+    expect(after.status?.jobStatus).toMatchObject({ parallelism: 4 });
+    expect(await scene.flink.pods(after.status?.selector ?? '')).toHaveLength(2);
+    const { checkpoint: last = 0 } = (await scene.flink.jobCounts(jobId)).at(-1) ?? {};
+    const count = await scene.flink.waitForCount(jobId, (count) => count.checkpoint > last && count.parallelism === 4);
+    expect(count).toMatchObject({ gaps: 0, repeats: 0 });
+  },
+  180_000,
 );
 
 /** The application's TaskManagers, as they are now, use twice what an autoscaler wants; those of later clusters are not measured. */
