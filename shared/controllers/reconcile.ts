@@ -11,7 +11,7 @@ import { sizeSpecOf } from '../deployment/scene.ts';
 import { type Step, step } from '../deployment/state-machine.ts';
 import { findCompany, latestWriter } from '../deployment/take-over.ts';
 import type { Application, ApplicationStatus, Effect, Event, Failure, LastSeenError } from '../deployment/types.ts';
-import { ControlPlaneError, describeError, RetryableError, TerminalError } from '../errors.ts';
+import { ControlPlaneError, describeError, TerminalError } from '../errors.ts';
 import { JobManagerError } from '../flink/errors.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import {
@@ -29,9 +29,9 @@ import type { Namespaces } from '../kubernetes/lists.ts';
 import { keyOf } from '../kubernetes/paths.ts';
 import { type ApplicationService, listServices } from '../kubernetes/services.ts';
 import { formatTime } from '../units.ts';
+import { readNamespaces } from './namespaces.ts';
 import { acts } from './observe.ts';
 import { jobManagerOf, observeDeployment, type Parts, readParts } from './observe-deployment.ts';
-import { attempt } from './reading.ts';
 import { type Bounds, plantSize, withinBounds } from './seed.ts';
 
 export interface ApplicationReport {
@@ -79,7 +79,7 @@ export async function reconcileShard(
   { only, onReport = () => {} }: ReconcileOptions = {},
 ): Promise<ReconcileReport> {
   const client = cluster.client.within({ budgetMilliseconds: CALL_BUDGET_MILLISECONDS });
-  const world = only === undefined ? await readWorlds(client, namespaces, plane.log) : await readSome(client, only);
+  const world = only === undefined ? await readShard(client, namespaces, plane.log) : await readSome(client, only);
   const startTime = await plane.now();
   const round: Round = { plane, cluster: { ...cluster, client }, log: plane.log, startTime };
   const applications = await mapBounded(inOrder(world), CONCURRENCY, async (seen) => {
@@ -111,18 +111,13 @@ interface Seen {
   readonly parts?: Parts;
 }
 
-/** One world per namespace that is named, so that a right that is missing in one stops no other. */
-async function readWorlds(client: KubernetesClient, namespaces: Namespaces, log: Log): Promise<readonly Seen[]> {
-  if (namespaces.length < 2) return readWorld(client, namespaces);
-  const readings = await Promise.all(namespaces.map((namespace) => attempt(readWorld(client, [namespace]))));
-  const failures = readings.flatMap((reading, index) =>
-    'unreadable' in reading ? [{ namespace: namespaces[index], error: reading.unreadable }] : [],
-  );
-  for (const failure of failures) log.error('namespace not read', failure);
-  const [first] = failures;
-  if (first !== undefined && failures.length === readings.length)
-    throw new RetryableError(`reading the FlinkApplications of ${first.namespace}: ${first.error}`);
-  return readings.flatMap((reading) => ('value' in reading ? reading.value : []));
+async function readShard(client: KubernetesClient, namespaces: Namespaces, log: Log): Promise<readonly Seen[]> {
+  const worlds = await readNamespaces(namespaces, {
+    kind: 'FlinkApplications',
+    read: (some) => readWorld(client, some),
+    onUnread: (failure) => log.error('namespace not read', { ...failure }),
+  });
+  return worlds.flat();
 }
 
 /** A whole shard with three questions, whatever the number of its applications. */

@@ -2,7 +2,7 @@
 
 import { mapBounded } from '../concurrency.ts';
 import type { Cluster, ControlPlane, Log } from '../control-plane.ts';
-import { describeError, RetryableError } from '../errors.ts';
+import { describeError } from '../errors.ts';
 import { isConflict, isNotFound } from '../kubernetes/errors.ts';
 import { autoscalerReference, createEvent } from '../kubernetes/events.ts';
 import {
@@ -20,8 +20,8 @@ import { decide, decideInvalid, failRescale } from '../scaling/decide.ts';
 import type { AutoscalerSpec, AutoscalerStatus, Decision, DecisionEvent, Observation } from '../scaling/types.ts';
 import { findChanged, findRescaled } from './changed.ts';
 import { type Collector, createCollector } from './collect.ts';
+import { readNamespaces } from './namespaces.ts';
 import { findRivals, observe, readWorld, type World } from './observe.ts';
-import { attempt } from './reading.ts';
 import { findTarget, type Target } from './target.ts';
 
 /** What came of one autoscaler in one tick. */
@@ -85,7 +85,11 @@ export async function scaleShard(
 ): Promise<TickReport> {
   const reading = { ...cluster, client: cluster.client.within({ budgetMilliseconds: READ_BUDGET_MILLISECONDS }) };
   const writing = { ...cluster, client: cluster.client.within({ budgetMilliseconds: TICK_BUDGET_MILLISECONDS }) };
-  const worlds = await readWorlds(reading, namespaces, plane.log);
+  const worlds = await readNamespaces(namespaces, {
+    kind: 'FlinkAutoscalers',
+    read: (some) => readWorld(reading, some),
+    onUnread: (failure) => plane.log.error('namespace not read', { cluster: cluster.name, ...failure }),
+  });
   const time = await plane.now();
   const collector = createCollector(reading);
   const tick = { reading, cluster: writing, collector, time, dryRun, log: plane.log };
@@ -95,21 +99,6 @@ export async function scaleShard(
   );
   const changed = findChanged(worlds);
   return { cluster: cluster.name, time, autoscalers, changed, rescaled: findRescaled(autoscalers) };
-}
-
-/** One world per namespace that is named, so that a right that is missing in one stops no other. */
-async function readWorlds(cluster: Cluster, namespaces: Namespaces, log: Log): Promise<readonly World[]> {
-  if (namespaces.length < 2) return [await readWorld(cluster, namespaces)];
-  const scopes = namespaces.map((namespace) => [namespace]);
-  const readings = await Promise.all(scopes.map((scope) => attempt(readWorld(cluster, scope))));
-  const failures = readings.flatMap((reading, index) =>
-    'unreadable' in reading ? [{ namespace: namespaces[index], error: reading.unreadable }] : [],
-  );
-  for (const failure of failures) log.error('namespace not read', { cluster: cluster.name, ...failure });
-  const [first] = failures;
-  if (first !== undefined && failures.length === readings.length)
-    throw new RetryableError(`reading the FlinkAutoscalers of ${first.namespace}: ${first.error}`);
-  return readings.flatMap((reading) => ('value' in reading ? [reading.value] : []));
 }
 
 interface Tick {
