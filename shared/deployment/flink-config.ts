@@ -7,10 +7,8 @@
 // high-availability.type.
 
 import { readGoQuantity } from './go-quantity.ts';
+import { DEFAULT_TASK_SLOTS } from './parallelism.ts';
 import type { DeployedSpec, JobManagerConfig, TaskManagerConfig } from './types.ts';
-
-/** Lyft's default, kept so that applications mean the same here. */
-export const DEFAULT_TASK_SLOTS = 16;
 
 /** Ports of a Flink process, in the order of a container's list. */
 export interface Ports {

@@ -3,18 +3,11 @@
 // asks for what was written, not how it is rendered, so that neither `kubectl apply` nor an upgrade of Headrace deploys.
 
 import { createHash } from 'node:crypto';
-import {
-  DEFAULT_RESOURCES,
-  DEFAULT_TASK_SLOTS,
-  effectiveFlinkConfig,
-  memoryModelOf,
-  portsOf,
-  readBytesAsLyft,
-} from './flink-config.ts';
+import { DEFAULT_RESOURCES, effectiveFlinkConfig, memoryModelOf, portsOf, readBytesAsLyft } from './flink-config.ts';
 import { type Encoding, encodeAsGo } from './go-json.ts';
 import { readGoQuantity } from './go-quantity.ts';
 import { fnv1a32, objectHash } from './object-hash.ts';
-import { effectiveParallelism, taskManagersFor } from './parallelism.ts';
+import { DEFAULT_TASK_SLOTS, effectiveParallelism, sizeSpecOf, taskManagersFor } from './parallelism.ts';
 import { renderTemplates, type TemplateSource } from './templates.ts';
 import type {
   ApplicationSpec,
@@ -62,13 +55,9 @@ export interface RevisionSource {
 }
 
 /** How large an application is to be: as written, or as somebody has scaled it. */
-export function sizeOf({ parallelism, taskManagerConfig }: ApplicationSpec): {
-  readonly parallelism: number;
-  readonly taskManagers: number;
-} {
-  const { taskSlots = DEFAULT_TASK_SLOTS, replicas } = taskManagerConfig ?? {};
-  const size = { parallelism, taskSlots, ...(replicas !== undefined && { replicas }) };
-  return { parallelism: effectiveParallelism(size), taskManagers: replicas ?? taskManagersFor(size) };
+export function sizeOf(spec: ApplicationSpec): { readonly parallelism: number; readonly taskManagers: number } {
+  const size = sizeSpecOf(spec);
+  return { parallelism: effectiveParallelism(size), taskManagers: size.replicas ?? taskManagersFor(size) };
 }
 
 /** What a deploy of the application, as it is, would make real. */

@@ -3,6 +3,9 @@
 import type { ScaleBasis } from '../scaling/types.ts';
 import { ceilDivide } from '../units.ts';
 
+/** Slots of a TaskManager where nothing is said: Lyft's default, kept so that applications mean the same here. */
+export const DEFAULT_TASK_SLOTS = 16;
+
 /** What a FlinkApplication says of its size. */
 export interface SizeSpec {
   readonly parallelism: number;
@@ -10,6 +13,17 @@ export interface SizeSpec {
   readonly taskSlots: number;
   /** spec.taskManagerConfig.replicas; absent until it is seeded. */
   readonly replicas?: number;
+}
+
+interface SizedSpec {
+  readonly parallelism: number;
+  readonly taskManagerConfig?: { readonly taskSlots?: number; readonly replicas?: number };
+}
+
+/** What a spec says of its size. */
+export function sizeSpecOf({ parallelism, taskManagerConfig }: SizedSpec): SizeSpec {
+  const { taskSlots = DEFAULT_TASK_SLOTS, replicas } = taskManagerConfig ?? {};
+  return { parallelism, taskSlots, ...(replicas !== undefined && { replicas }) };
 }
 
 /** TaskManagers that a parallelism needs: parallelism 3 with 2 slots needs 2. */

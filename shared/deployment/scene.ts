@@ -1,9 +1,7 @@
 // What a step looks at, and how it says what follows. Everything here is a plain question about plain values.
 
 import { formatTime } from '../units.ts';
-import { DEFAULT_TASK_SLOTS } from './flink-config.ts';
 import { revisionName, revisionOf, specDigest } from './identity.ts';
-import type { SizeSpec } from './parallelism.ts';
 import type {
   Application,
   ApplicationSpec,
@@ -108,12 +106,6 @@ function readDesired(application: Application): Desired {
   const { labels, annotations } = application;
   const revision = revisionOf({ labels, annotations, spec: spec.value });
   return { name: revisionName(application.name, revision), revision, specDigest: specDigest(spec.value) };
-}
-
-/** What a spec says of its size. */
-export function sizeSpecOf({ parallelism, taskManagerConfig }: ApplicationSpec): SizeSpec {
-  const { taskSlots = DEFAULT_TASK_SLOTS, replicas } = taskManagerConfig ?? {};
-  return { parallelism, taskSlots, ...(replicas !== undefined && { replicas }) };
 }
 
 export function isBlueGreen({ status, options }: Pick<Scene, 'status' | 'options'>): boolean {
