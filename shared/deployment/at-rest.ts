@@ -2,13 +2,14 @@
 // taken away, and a job that is gone is said to be gone, or brought back where the spec asks for it.
 
 import { beginInPlace, beginNewCluster } from './begin.ts';
-import { FORCED, podSelectorsOf } from './cluster-start.ts';
-import { scaleTo } from './clusters.ts';
+import { FORCED } from './cluster-start.ts';
+import { creation, isComplete, scaleTo } from './clusters.ts';
 import { fingerprintWithoutSize } from './identity.ts';
 import {
   after,
   clusterOf,
   currentRevision,
+  deployedColour,
   doing,
   forgetErrors,
   isBlueGreen,
@@ -143,25 +144,16 @@ function repair(scene: Scene): readonly Effect[] {
   // A cluster that Lyft's operator has scaled in place bears two hashes: it is left as it is.
   if (hash === undefined || revision === undefined || status.inPlaceUpdatedFromHash) return [];
   const cluster = clusterOf(scene, hash);
-  const generic = scene.observation.services.get(genericServiceName(application.name, deployedColour(scene)));
-  if (!cluster?.jobManager || !cluster.taskManager || !cluster.service || !generic) {
-    const version = deployedColour(scene);
-    const { namespace, name, uid } = application;
-    const podSelectors = podSelectorsOf(uid, hash, cluster);
-    const target = { namespace, application: name, uid, revision, hash, podSelectors, ...(version && { version }) };
-    return [{ kind: 'CreateCluster', target }];
-  }
+  const version = deployedColour(scene);
+  const generic = scene.observation.services.get(genericServiceName(application.name, version));
+  if (!isComplete(cluster) || generic === undefined) return [creation(scene, { hash, revision, version })];
   const jobManagers = revision.spec.jobManagerConfig?.replicas ?? 1;
   const pointing = isBlueGreen(scene) ? [] : pointService(scene, hash);
   return [
-    ...scaleTo(cluster.jobManager, jobManagers),
-    ...scaleTo(cluster.taskManager, revision.taskManagers),
+    ...scaleTo(cluster?.jobManager, jobManagers),
+    ...scaleTo(cluster?.taskManager, revision.taskManagers),
     ...pointing,
   ];
-}
-
-function deployedColour(scene: Scene) {
-  return isBlueGreen(scene) ? toColour(scene.status.deployVersion) : undefined;
 }
 
 /** Every cluster that is neither deployed nor being deployed. Nothing is taken away while it is not known what is deployed. */

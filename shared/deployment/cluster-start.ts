@@ -2,6 +2,7 @@
 // job has been stopped is found out here, where a failure costs nothing.
 
 import { beginNewCluster, preparations, supersede } from './begin.ts';
+import { creation, isComplete } from './clusters.ts';
 import { failDeploy } from './failures.ts';
 import { fingerprintWithoutSize } from './identity.ts';
 import {
@@ -25,7 +26,7 @@ import {
   warning,
 } from './scene.ts';
 import { derivePodSelectors, taskManagerSelector } from './templates.ts';
-import type { Cluster, ClusterTarget, Effect, Failure, Plan, Revision, Vertex } from './types.ts';
+import type { Effect, Failure, Plan, Revision, Vertex } from './types.ts';
 
 /** New and Updating: pins the target, and waits until it is there. */
 export function prepare(scene: Scene): Transition {
@@ -104,27 +105,8 @@ function isSuperseded({ desired }: Scene, revision: Revision): boolean {
 
 function createMissing(scene: Scene, revision: Revision): readonly Effect[] {
   const { hash } = rolloutOf(scene);
-  const cluster = clusterOf(scene, hash);
-  const isComplete =
-    cluster?.jobManager !== undefined && cluster.taskManager !== undefined && cluster.service !== undefined;
-  return isComplete ? [] : [{ kind: 'CreateCluster', target: targetOf(scene, revision) }];
-}
-
-function targetOf(scene: Scene, revision: Revision): ClusterTarget {
-  const { namespace, name, uid } = scene.application;
-  const { hash } = rolloutOf(scene);
-  const version = updatingColour(scene);
-  const podSelectors = podSelectorsOf(uid, hash, clusterOf(scene, hash));
-  return { namespace, application: name, uid, revision, hash, podSelectors, ...(version && { version }) };
-}
-
-/** The pods' own label, as it is where there are pods already, else as it is made. */
-export function podSelectorsOf(uid: string, hash: string, cluster: Cluster | undefined) {
-  const derived = derivePodSelectors({ uid, hash });
-  return {
-    jobManager: cluster?.jobManager?.podSelector ?? derived.jobManager,
-    taskManager: cluster?.taskManager?.podSelector ?? derived.taskManager,
-  };
+  if (isComplete(clusterOf(scene, hash))) return [];
+  return [creation(scene, { hash, revision, version: updatingColour(scene) })];
 }
 
 /** @returns 'Ready', or what is missing */

@@ -1,4 +1,35 @@
-import type { Cluster, DeploymentView, Effect } from './types.ts';
+import { clusterOf, type Scene } from './scene.ts';
+import { derivePodSelectors } from './templates.ts';
+import type { Cluster, Colour, DeploymentView, Effect, Revision } from './types.ts';
+
+/** Whether a cluster has all that belongs to it alone; the service for users is the application's. */
+export function isComplete(cluster: Cluster | undefined): boolean {
+  return cluster?.jobManager !== undefined && cluster.taskManager !== undefined && cluster.service !== undefined;
+}
+
+interface NewCluster {
+  readonly hash: string;
+  readonly revision: Revision;
+  /** BlueGreen only. */
+  readonly version: Colour | undefined;
+}
+
+/** Makes a cluster, or what is missing of it. */
+export function creation(scene: Scene, { hash, revision, version }: NewCluster): Effect {
+  const { namespace, name, uid } = scene.application;
+  const podSelectors = podSelectorsOf(uid, hash, clusterOf(scene, hash));
+  const target = { namespace, application: name, uid, revision, hash, podSelectors, ...(version && { version }) };
+  return { kind: 'CreateCluster', target };
+}
+
+/** The pods' own label, as it is where there are pods already, else as it is made. */
+function podSelectorsOf(uid: string, hash: string, cluster: Cluster | undefined) {
+  const derived = derivePodSelectors({ uid, hash });
+  return {
+    jobManager: cluster?.jobManager?.podSelector ?? derived.jobManager,
+    taskManager: cluster?.taskManager?.podSelector ?? derived.taskManager,
+  };
+}
 
 /**
  * Whether no pod of a cluster is left to run a job, not even one that is about to go: a Deployment does not count those. A

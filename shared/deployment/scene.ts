@@ -137,6 +137,11 @@ export function clusterOf({ observation }: Scene, hash: string | undefined): Clu
   return observation.clusters.get(hash ?? '');
 }
 
+/** The colour of the cluster that is deployed; none outside BlueGreen. */
+export function deployedColour(scene: Scene): Colour | undefined {
+  return isBlueGreen(scene) ? toColour(scene.status.deployVersion) : undefined;
+}
+
 /** The colour of the cluster that is being deployed; none outside BlueGreen. */
 export function updatingColour(scene: Scene): Colour | undefined {
   return isBlueGreen(scene) ? toColour(scene.status.updatingVersion) : undefined;

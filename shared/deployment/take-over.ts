@@ -6,13 +6,13 @@ import { matchesDeployedHash } from './identity.ts';
 import {
   after,
   clusterOf,
+  deployedColour,
   forgetErrors,
   isBlueGreen,
   normal,
   type Scene,
   stay,
   type Transition,
-  toColour,
   type WantedRevision,
 } from './scene.ts';
 import { recordJob } from './submit.ts';
@@ -137,9 +137,8 @@ function storeFirst(scene: Scene, { name, revision }: WantedRevision): Transitio
 /** Lyft's operator hashed every label and annotation, so they are compared as they are. */
 function recognise(scene: Scene, { revision }: WantedRevision, { jobManager }: Cluster, deployHash: string) {
   if (jobManager === undefined) return undefined;
-  const { application, status } = scene;
-  const version = isBlueGreen(scene) ? toColour(status.deployVersion) : undefined;
-  const { namespace, name, labels, annotations } = application;
+  const version = deployedColour(scene);
+  const { namespace, name, labels, annotations } = scene.application;
   const source = { ...revision, namespace, name, labels, annotations, ...(version && { version }) };
   return matchesDeployedHash({ ...source, live: jobManager, deployHash });
 }
