@@ -9,6 +9,7 @@ import {
   clusterOf,
   enter,
   exhaustion,
+  hindrancesOf,
   isBlueGreen,
   isFirstDeploy,
   isPast,
@@ -75,10 +76,9 @@ export function startCluster(scene: Scene): Transition {
   }
   if (!isPast(deadline, now)) return stay(scene, creation);
   if (readiness === 'Ready') return goOnUnrehearsed(scene);
-  const hindrances = observation.troubles.length > 0 ? `: ${observation.troubles.join('; ')}` : '';
   return failDeploy(scene, {
     reason: 'ClusterStartTimedOut',
-    message: `Flink cluster ${hash} did not come up within ${options.timeouts.clusterStartSeconds} s: ${readiness}${hindrances}`,
+    message: `Flink cluster ${hash} did not come up within ${options.timeouts.clusterStartSeconds} s: ${readiness}${hindrancesOf(observation)}`,
   });
 }
 

@@ -13,6 +13,7 @@ import {
   exhaustion,
   forgetErrors,
   hasEnded,
+  hindrancesOf,
   isPast,
   jobOf,
   jobStateOf,
@@ -53,8 +54,8 @@ interface Sizes {
 
 function timedOut(scene: Scene): Failure | undefined {
   if (!isPast(rolloutOf(scene).deadline, scene.now)) return undefined;
-  const { availableReplicas = 0, replicas = 0 } = clusterOf(scene, scene.status.deployHash)?.taskManager ?? {};
-  const hindrances = scene.observation.troubles.length > 0 ? `: ${scene.observation.troubles.join('; ')}` : '';
+  const { availableReplicas = 0, replicas = 0 } = taskManagerOf(scene) ?? {};
+  const hindrances = hindrancesOf(scene.observation);
   const message = `The rescale did not end in time, with ${availableReplicas} of ${replicas} TaskManagers available${hindrances}`;
   return { reason: 'RescaleTimedOut', message };
 }

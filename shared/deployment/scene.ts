@@ -151,6 +151,11 @@ export function toColour(version: string | undefined): Colour | undefined {
   return version === 'blue' || version === 'green' ? version : undefined;
 }
 
+/** What hinders the pods of a cluster that does not come up, for the end of a sentence. */
+export function hindrancesOf({ troubles }: Observation): string {
+  return troubles.length > 0 ? `: ${troubles.join('; ')}` : '';
+}
+
 /** What the JobManager of a cluster said of a job. @returns undefined when it was not asked */
 export function jobViewOf(scene: Scene, hash: string | undefined, jobId: string | undefined): JobView | undefined {
   return scene.observation.jobManagers.get(hash ?? '')?.details.get(jobId ?? '');
