@@ -6,7 +6,9 @@ import {
   forgetErrors,
   isBlueGreen,
   normal,
+  rolloutOf,
   type Scene,
+  stay,
   type Transition,
   telling,
   type WantedRevision,
@@ -66,6 +68,13 @@ export function preparations(scene: Scene, { name, revision }: WantedRevision): 
   if (!application.finalizers.includes(JOB_FINALIZER)) effects.push({ kind: 'AddFinalizer' });
   if (!observation.revisions.has(name)) effects.push({ kind: 'CreateRevision', name, revision });
   return effects;
+}
+
+/** Pins a target again that somebody deleted. @returns undefined where the spec asks for something else by now */
+export function pinAgain(scene: Scene): Transition | undefined {
+  const { desired } = scene;
+  const isStillWanted = 'name' in desired && desired.name === rolloutOf(scene).revision;
+  return isStillWanted ? stay(scene, preparations(scene, desired)) : undefined;
 }
 
 /** With it an application stays until its job has ended; Lyft's, so that either controller lets go of what the other holds. */

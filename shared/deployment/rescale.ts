@@ -1,7 +1,7 @@
 // Rescaling: only the number of TaskManagers changes, and the cluster stays. With the adaptive scheduler the job stays too: it is
 // told its new parallelism, and restarts from its own latest checkpoint by itself.
 
-import { preparations } from './begin.ts';
+import { pinAgain } from './begin.ts';
 import { FORCED, lostRevision, tooParallel } from './cluster-start.ts';
 import { scaleTo } from './clusters.ts';
 import { failDeploy, rollBack } from './failures.ts';
@@ -31,20 +31,15 @@ import {
 import type { Effect, Failure, Job, ResourceRequirements, Revision, TaskManager } from './types.ts';
 
 export function rescale(scene: Scene): Transition {
-  const { desired, options } = scene;
-  const rollout = rolloutOf(scene);
   const target = targetRevision(scene);
   const current = currentRevision(scene);
-  if (options.isRollbackForced) return abandon(scene, FORCED);
-  if (target === undefined) {
-    const isStillWanted = 'name' in desired && desired.name === rollout.revision;
-    return isStillWanted ? stay(scene, preparations(scene, desired)) : lostRevision(scene);
-  }
+  if (scene.options.isRollbackForced) return abandon(scene, FORCED);
+  if (target === undefined) return pinAgain(scene) ?? lostRevision(scene);
   if (current === undefined) return lostRevision(scene);
   const failure = exhaustion(scene) ?? timedOut(scene);
   if (failure !== undefined) return abandon(scene, failure);
   const sizes = { target, current };
-  return rollout.kind === 'InPlace' ? rescaleJob(scene, sizes) : enlargeCluster(scene, sizes);
+  return rolloutOf(scene).kind === 'InPlace' ? rescaleJob(scene, sizes) : enlargeCluster(scene, sizes);
 }
 
 interface Sizes {

@@ -1,7 +1,7 @@
 // SubmittingJob: the job is handed to the JobManager under an id that was written down before, and watched until it runs. With
 // that id every doubt is settled by asking: a job that is there was submitted, one that is not can be submitted (again).
 
-import { preparations } from './begin.ts';
+import { pinAgain } from './begin.ts';
 import { FORCED, revisionMissing } from './cluster-start.ts';
 import { stopCluster } from './clusters.ts';
 import { nextId, rollBack } from './failures.ts';
@@ -42,7 +42,8 @@ export function submitJob(scene: Scene): Transition {
   const { options } = scene;
   const rollout = rolloutOf(scene);
   const revision = targetRevision(scene);
-  if (revision === undefined) return regainRevision(scene);
+  // The old job has been stopped by now: without the pinned target it is the old one that must run again.
+  if (revision === undefined) return pinAgain(scene) ?? rollBack(scene, revisionMissing(scene));
   if (options.isRollbackForced && rollout.kind !== 'Restart') return rollBack(scene, FORCED);
   const pointing = pointService(scene, rollout.hash);
   if (pointing.length > 0) return stay(scene, pointing);
@@ -52,13 +53,6 @@ export function submitJob(scene: Scene): Transition {
   if (job === undefined) return avoidSecondJob(scene) ?? handOver(scene, revision, jobStateOf(view));
   if (rollout.isSubmitted !== true) return noteSubmitted(scene, job);
   return judgeJob(scene, revision, job, known(view?.failureCause) ?? '');
-}
-
-/** The old job has been stopped by now: without the pinned target it is the old one that must run again. */
-function regainRevision(scene: Scene): Transition {
-  const { desired } = scene;
-  const isStillWanted = 'name' in desired && desired.name === rolloutOf(scene).revision;
-  return isStillWanted ? stay(scene, preparations(scene, desired)) : rollBack(scene, revisionMissing(scene));
 }
 
 /** The old job was seen to end before this phase; should it be there again all the same, no other is begun beside it. */
