@@ -20,6 +20,7 @@ import {
   note,
   rolloutOf,
   type Scene,
+  savepointOf,
   stay,
   type Transition,
   targetRevision,
@@ -169,7 +170,7 @@ function oldJob(scene: Scene): OldJob {
   const id = rolloutOf(scene).oldJobId ?? '';
   const view = jobViewOf(scene, status.deployHash, id);
   const state = id === '' ? 'Lost' : jobStateOf(view);
-  const savepoint = status.savepointTriggerId ? known(view?.savepoint)?.state : undefined;
+  const savepoint = savepointOf(scene, view)?.state;
   const isSaving = savepoint === 'InProgress' || savepoint === 'Completed';
   const isLeaving = state === 'Cancelling' || (state === 'Active' && (isSaving || Boolean(status.savepointPath)));
   return { id, state, isLeaving };
@@ -254,7 +255,7 @@ function findOrigin(scene: Scene): { readonly path: string } | { readonly fault:
   const { status, options } = scene;
   if (status.savepointPath || options.isSavepointDisabled) return { path: status.savepointPath ?? '' };
   const view = jobViewOf(scene, status.deployHash, rolloutOf(scene).oldJobId);
-  const savepoint = status.savepointTriggerId ? known(view?.savepoint) : undefined;
+  const savepoint = savepointOf(scene, view);
   if (savepoint?.state === 'Completed') return { path: savepoint.location };
   if (isUnsettled(view)) return undefined;
   const found = findRestorePath(scene, view, jobStateOf(view));

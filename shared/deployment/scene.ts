@@ -17,6 +17,7 @@ import type {
   Phase,
   Revision,
   Rollout,
+  Savepoint,
   Timeouts,
 } from './types.ts';
 import { validate } from './validate.ts';
@@ -203,6 +204,11 @@ export function hasEnded(state: JobState): boolean {
 /** @returns the job, where its JobManager knows it */
 export function jobOf(view: JobView | undefined): Job | undefined {
   return view !== undefined && 'value' in view.job ? view.job.value : undefined;
+}
+
+/** What became of the savepoint that this deploy has asked for; undefined before that, and where it is not known. */
+export function savepointOf({ status }: Scene, view: JobView | undefined): Savepoint | undefined {
+  return status.savepointTriggerId ? known(view?.savepoint) : undefined;
 }
 
 /** What was read, or undefined: not asked, not answered, or not there. */

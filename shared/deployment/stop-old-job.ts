@@ -22,6 +22,7 @@ import {
   note,
   rolloutOf,
   type Scene,
+  savepointOf,
   stay,
   type Transition,
   telling,
@@ -64,7 +65,7 @@ export function takeSavepoint(scene: Scene): Transition {
   const { state, view, hash, id } = oldJobOf(scene);
   if (status.savepointPath) return leaveSavepointing(scene, state);
   if (options.isRollbackForced) return rollBack(scene, FORCED);
-  const savepoint = status.savepointTriggerId ? known(view?.savepoint) : undefined;
+  const savepoint = savepointOf(scene, view);
   if (savepoint?.state === 'Completed') return completeSavepoint(scene, savepoint.location);
   if (savepoint?.state === 'Failed') return recover(scene, `Savepoint failed: ${savepoint.cause}`);
   if (state === 'Finished')
@@ -154,11 +155,11 @@ function waitForEnd(scene: Scene, state: JobState): Transition {
  * job whose checkpoints would be deleted with it, or that has none, is left running.
  */
 export function recoverFromCheckpoint(scene: Scene): Transition {
-  const { options, status } = scene;
+  const { options } = scene;
   const { state, view } = oldJobOf(scene);
   if (options.isRollbackForced && !hasEnded(state)) return rollBack(scene, FORCED);
   if (state === 'Unreadable') return waitForJobManager(scene);
-  const savepoint = status.savepointTriggerId ? known(view?.savepoint) : undefined;
+  const savepoint = savepointOf(scene, view);
   // A savepoint that took longer than it was given is better than any checkpoint.
   if (savepoint?.state === 'Completed') return finishRecovering(scene, savepoint.location, state);
   if (hasEnded(state) || isBlueGreen(scene)) {
