@@ -233,11 +233,10 @@ export function findRestorePath(
   const { latestSavepoint } = known(view?.checkpoints) ?? {};
   const startTime = status.rollout === undefined ? now : Date.parse(status.rollout.startTime);
   const kept = findKeptCheckpoint(scene, view, end);
-  const isOfThisDeploy = latestSavepoint !== undefined && latestSavepoint.time >= startTime;
-  if (isOfThisDeploy && ('fault' in kept || latestSavepoint.time >= kept.time)) return { path: latestSavepoint.path };
-
-  // A savepoint from before may be what ended the job; one of a job that runs is only old.
   const isNewest = latestSavepoint !== undefined && ('fault' in kept || latestSavepoint.time >= kept.time);
+  if (isNewest && latestSavepoint.time >= startTime) return { path: latestSavepoint.path };
+
+  // A savepoint from before this deploy may be what ended the job; one of a job that runs is only old.
   const latest = isNewest && hasEnded(jobStateOf(view)) ? latestSavepoint : kept;
   if ('fault' in latest) return latest;
   const ageSeconds = Math.round((now - latest.time) / 1000);
