@@ -4,6 +4,7 @@
 import { beginInPlace, beginNewCluster } from './begin.ts';
 import { FORCED } from './cluster-start.ts';
 import { creation, isComplete, scaleTo } from './clusters.ts';
+import { forgetFailure } from './failures.ts';
 import { fingerprintWithoutSize } from './identity.ts';
 import {
   after,
@@ -79,8 +80,7 @@ function settle(scene: Scene): Scene {
   const { status } = scene;
   if (status.phase === 'Running' && status.failedDeploy === undefined) return scene;
   if (status.failedDeploy?.revision === status.currentRevision && !isJobActive(scene)) return scene;
-  const { failedDeploy, failedDeployHash, rollbackHash, ...rest } = status;
-  return { ...scene, status: forgetErrors({ ...rest, phase: 'Running' }) };
+  return { ...scene, status: forgetErrors({ ...forgetFailure(status), phase: 'Running' }) };
 }
 
 function isJobActive(scene: Scene): boolean {

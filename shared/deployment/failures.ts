@@ -57,6 +57,12 @@ export function failDeploy(
   return { status, effects: [], events: [warning('DeployFailed', `${message}. ${next}`)] };
 }
 
+/** What is deployed now has come up: what failed before it is history. */
+export function forgetFailure(status: ApplicationStatus): ApplicationStatus {
+  const { failedDeploy, failedDeployHash, rollbackHash, ...rest } = status;
+  return rest;
+}
+
 function rememberFailure(scene: Scene, { reason, message }: Failure): FailedDeploy {
   const { status, now, desired } = scene;
   const { revision, hash } = rolloutOf(scene);

@@ -4,7 +4,7 @@
 import { pinAgain } from './begin.ts';
 import { FORCED, lostRevision, tooParallel } from './cluster-start.ts';
 import { scaleTo } from './clusters.ts';
-import { failDeploy, rollBack } from './failures.ts';
+import { failDeploy, forgetFailure, rollBack } from './failures.ts';
 import { replaceUpperBound } from './roll-back.ts';
 import {
   clusterOf,
@@ -239,9 +239,9 @@ function findTooParallel(scene: Scene, { target, current }: Sizes): Failure | un
 }
 
 function succeed(scene: Scene, { parallelism, taskManagers }: Revision): Transition {
-  const { rollout, failedDeploy, failedDeployHash, rollbackHash, ...kept } = scene.status;
+  const { rollout, ...kept } = scene.status;
   const status = {
-    ...forgetErrors(kept),
+    ...forgetErrors(forgetFailure(kept)),
     phase: 'Running',
     currentRevision: rolloutOf(scene).revision,
     jobStatus: { ...kept.jobStatus, parallelism },

@@ -4,7 +4,7 @@
 import { pinAgain } from './begin.ts';
 import { FORCED, revisionMissing } from './cluster-start.ts';
 import { stopCluster } from './clusters.ts';
-import { nextId, rollBack } from './failures.ts';
+import { forgetFailure, nextId, rollBack } from './failures.ts';
 import {
   after,
   classify,
@@ -215,12 +215,9 @@ export function judgeStart(scene: Scene, { id, state, vertices }: Job, cause: st
 function succeed(scene: Scene, revision: Revision, job: Job): Transition {
   const { rollout, savepointPath, savepointTriggerId, ...kept } = scene.status;
   const { kind, revision: name, hash } = rolloutOf(scene);
-  const { failedDeploy, failedDeployHash, rollbackHash, ...status } = forgetErrors(kept);
   // A job that was only begun again says nothing of another revision that has failed.
-  const isOthers = kind === 'Restart' && failedDeploy !== undefined && failedDeploy.revision !== name;
-  const failure = isOthers
-    ? { failedDeploy, ...(failedDeployHash && { failedDeployHash }), ...(rollbackHash && { rollbackHash }) }
-    : {};
+  const isOthers = kind === 'Restart' && kept.failedDeploy !== undefined && kept.failedDeploy.revision !== name;
+  const status = forgetErrors(isOthers ? kept : forgetFailure(kept));
   const jobStatus = recordJob(scene, status.jobStatus, { revision, id: job.id });
   const events: Event[] = job.state === 'FINISHED' ? [normal('JobFinished', `Job ${job.id} has finished`)] : [];
   if (isBlueGreen(scene) && !isFirstDeploy(scene) && kind === 'NewCluster')
@@ -231,7 +228,6 @@ function succeed(scene: Scene, revision: Revision, job: Job): Transition {
     };
   const phase = isOthers ? 'DeployFailed' : 'Running';
   const deployed = {
-    ...failure,
     phase,
     deployHash: hash,
     currentRevision: name,
