@@ -50,8 +50,6 @@ export interface SavepointOrder {
   /** 32 hex digits; one that failed stays failed, so the next attempt needs another. */
   readonly triggerId: string;
   readonly cancelJob: boolean;
-  /** Default: the cluster's own savepoint directory. */
-  readonly targetDirectory?: string;
 }
 
 /**
@@ -82,8 +80,8 @@ export interface JobManager {
   /** A savepoint is known for some minutes after it has ended (rest.async.store-duration), and not to another JobManager. */
   savepoint(jobId: string, triggerId: string): Promise<SavepointView>;
   /**
-   * Begins a savepoint; the same trigger id again begins no second one, while it is known. Whether the job can have a savepoint
-   * at all shows in what becomes of it.
+   * Begins a savepoint in the cluster's own directory for them; the same trigger id again begins no second one, while it is
+   * known. Whether the job can have a savepoint at all shows in what becomes of it.
    *
    * @returns the id to ask for it by
    */
@@ -166,13 +164,9 @@ export function createJobManager(client: KubernetesClient, { namespace, service 
       const path = jobPath(jobId, `/savepoints/${encodeURIComponent(triggerId)}`);
       return (await find('CheckSavepointStatus', path, Savepoint)) ?? { state: 'Unknown' };
     },
-    async triggerSavepoint({ jobId, triggerId, cancelJob, targetDirectory }) {
+    async triggerSavepoint({ jobId, triggerId, cancelJob }) {
       const method = cancelJob ? 'CancelJobWithSavepoint' : 'SavepointJob';
-      const body = {
-        'cancel-job': cancelJob,
-        triggerId,
-        ...(targetDirectory && { 'target-directory': targetDirectory }),
-      };
+      const body = { 'cancel-job': cancelJob, triggerId };
       const path = jobPath(jobId, '/savepoints');
       const answer = await exchange({ method, limits: ORDER, verb: 'POST', path, body });
       return understood(method, Triggered, answer)['request-id'];

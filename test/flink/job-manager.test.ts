@@ -423,25 +423,13 @@ describe.each(VERSIONS)('a JobManager of Flink %s', (version) => {
       expect(asked).toEqual([{ method: 'POST', url: `${PROXY}/jobs/${JOB_ID}/savepoints`, body: record.request.body }]);
     });
 
-    it('that ends the job, where it is told', async () => {
-      const { jobManager, jobId, record, asked } = await replay(version, 'savepoint-nodir-target');
-      const body = record.request.body as { triggerId: string; 'target-directory': string };
+    it('that ends the job, but never when it has no folder for it', async () => {
+      const { jobManager, jobId, record, asked } = await replay(version, 'savepoint-nodir');
+      const { triggerId } = record.request.body as { triggerId: string };
 
-      await jobManager.triggerSavepoint({
-        jobId,
-        triggerId: body.triggerId,
-        cancelJob: true,
-        targetDirectory: body['target-directory'],
-      });
+      const error = await failureOf(jobManager.triggerSavepoint({ jobId, triggerId, cancelJob: true }));
 
-      expect(asked[0]?.body).toEqual(body);
-    });
-
-    it('never, when it has no folder for it', async () => {
-      const { jobManager, jobId } = await replay(version, 'savepoint-nodir');
-
-      const error = await failureOf(jobManager.triggerSavepoint({ jobId, triggerId: TRIGGER_ID, cancelJob: true }));
-
+      expect(asked[0]?.body).toEqual(record.request.body);
       expect(error).toMatchObject({ code: '400 Bad Request', isRetryable: false, isFailFast: false, maxRetries: 5 });
       expect(error.message).toBe(
         "CancelJobWithSavepoint call failed with status 400 Bad Request and message 'org.apache.flink.runtime.rest.handler.RestHandlerException: Config key [execution.checkpointing.savepoint-dir] is not set. Property [target-directory] must be provided.'",
