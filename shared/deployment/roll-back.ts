@@ -5,7 +5,6 @@ import { isStopped, scaleTo, stopCluster } from './clusters.ts';
 import { failDeploy, nextId, noteError } from './failures.ts';
 import {
   after,
-  classify,
   clusterOf,
   currentRevision,
   exhaustion,
@@ -16,6 +15,7 @@ import {
   jobStateOf,
   jobViewOf,
   known,
+  livingJobsOn,
   normal,
   note,
   rolloutOf,
@@ -102,8 +102,8 @@ function hasNewJobEnded(scene: Scene): boolean {
 function mayHaveForeignJobs(scene: Scene): boolean {
   const { kind, hash } = rolloutOf(scene);
   if (kind !== 'NewCluster') return false;
-  const jobs = known(scene.observation.jobManagers.get(hash)?.jobs);
-  return jobs === undefined || jobs.some(({ state }) => !hasEnded(classify(state)));
+  const living = livingJobsOn(scene, hash);
+  return living === undefined || living.length > 0;
 }
 
 function endNewJob(scene: Scene): readonly Effect[] {
@@ -220,10 +220,10 @@ function resubmit(scene: Scene, { failure, wait }: Rollback): Transition {
 
 /** @returns undefined while it is not known whether a job runs there already */
 function announceRollback(scene: Scene, savepointPath: string): Transition | undefined {
-  const { status, observation, now, options } = scene;
-  const jobs = known(observation.jobManagers.get(status.deployHash ?? '')?.jobs);
-  if (jobs === undefined) return undefined;
-  const adopted = jobs.find(({ state }) => classify(state) === 'Active');
+  const { status, now, options } = scene;
+  const living = livingJobsOn(scene, status.deployHash ?? '');
+  if (living === undefined) return undefined;
+  const adopted = living.find(({ state }) => state === 'Active');
   const { id, attempts } = nextId(scene, 'rollback');
   const { submitSeconds, verticesSeconds } = options.timeouts;
   // However late it is: a job that can be begun is given the time for it.

@@ -201,6 +201,17 @@ export function hasEnded(state: JobState): boolean {
   return state === 'Lost' || state === 'Canceled' || state === 'Failed' || state === 'Finished';
 }
 
+/** The jobs on a cluster that have not ended, whosever they are. @returns undefined while its JobManager does not say */
+export function livingJobsOn({ observation }: Scene, hash: string): readonly LivingJob[] | undefined {
+  const jobs = known(observation.jobManagers.get(hash)?.jobs);
+  return jobs?.map(({ id, state }) => ({ id, state: classify(state) })).filter(({ state }) => !hasEnded(state));
+}
+
+interface LivingJob {
+  readonly id: string;
+  readonly state: JobState;
+}
+
 /** @returns the job, where its JobManager knows it */
 export function jobOf(view: JobView | undefined): Job | undefined {
   return view !== undefined && 'value' in view.job ? view.job.value : undefined;

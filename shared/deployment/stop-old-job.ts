@@ -5,7 +5,6 @@ import { FORCED } from './cluster-start.ts';
 import { isStopped, stopCluster } from './clusters.ts';
 import { nextId, rollBack } from './failures.ts';
 import {
-  classify,
   clusterOf,
   enter,
   exhaustion,
@@ -18,6 +17,7 @@ import {
   jobStateOf,
   jobViewOf,
   known,
+  livingJobsOn,
   normal,
   note,
   rolloutOf,
@@ -52,10 +52,9 @@ export function oldJobOf(scene: Scene): OldJob {
 /** Lyft's operator forgets the id of the old job before that has ended: in a deploy that was taken over it may still run. */
 function unrecordedJobOn(scene: Scene, hash: string): { readonly id: string; readonly state: JobState } {
   if (hash === rolloutOf(scene).hash) return { id: '', state: 'Lost' };
-  const jobs = known(scene.observation.jobManagers.get(hash)?.jobs);
-  if (jobs === undefined) return { id: '', state: 'Unreadable' };
-  const living = jobs.find(({ state }) => !hasEnded(classify(state)));
-  return living === undefined ? { id: '', state: 'Lost' } : { id: living.id, state: classify(living.state) };
+  const living = livingJobsOn(scene, hash);
+  if (living === undefined) return { id: '', state: 'Unreadable' };
+  return living[0] ?? { id: '', state: 'Lost' };
 }
 
 /** Savepointing: the old job is ended with a savepoint; in BlueGreen it is saved, and goes on. */

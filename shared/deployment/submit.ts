@@ -7,7 +7,6 @@ import { stopCluster } from './clusters.ts';
 import { forgetFailure, nextId, rollBack } from './failures.ts';
 import {
   after,
-  classify,
   clusterOf,
   exhaustion,
   forgetErrors,
@@ -20,6 +19,7 @@ import {
   jobStateOf,
   jobViewOf,
   known,
+  livingJobsOn,
   normal,
   note,
   rolloutOf,
@@ -106,21 +106,17 @@ export function pointService(scene: Scene, hash: string): readonly Effect[] {
 /** A job that runs there already was submitted by Lyft's operator, whose status write got lost. */
 function announceJob(scene: Scene): Transition {
   const rollout = rolloutOf(scene);
-  const jobs = known(scene.observation.jobManagers.get(rollout.hash)?.jobs);
-  if (jobs === undefined) return isSubmissionOver(scene) ?? stay(scene);
-  const active = jobs.filter(({ state, id }) => id !== rollout.oldJobId && isAlive(classify(state)));
-  const [adopted, ...others] = active;
+  const living = livingJobsOn(scene, rollout.hash);
+  if (living === undefined) return isSubmissionOver(scene) ?? stay(scene);
+  const ids = living.map(({ id }) => id).filter((id) => id !== rollout.oldJobId);
+  const [adopted, ...others] = ids;
   if (others.length > 0) {
-    const message = `${active.length} jobs run on cluster ${rollout.hash}, and there must be one: ${active.map(({ id }) => id).join(', ')}`;
+    const message = `${ids.length} jobs run on cluster ${rollout.hash}, and there must be one: ${ids.join(', ')}`;
     return rollBack(scene, { reason: 'TooManyJobs', message });
   }
-  if (adopted !== undefined) return note(scene, { rollout: { ...rollout, jobId: adopted.id } });
+  if (adopted !== undefined) return note(scene, { rollout: { ...rollout, jobId: adopted } });
   const { id, attempts } = nextId(scene, 'job');
   return note(scene, { rollout: { ...rollout, jobId: id, attempts } });
-}
-
-function isAlive(state: JobState): boolean {
-  return state === 'Active' || state === 'Cancelling';
 }
 
 /** @returns the roll back, when there is no more use in waiting for the job to appear */
