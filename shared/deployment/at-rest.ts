@@ -11,12 +11,12 @@ import {
   clusterOf,
   currentRevision,
   deployedColour,
+  deployedJobView,
   doing,
   forgetErrors,
   isBlueGreen,
   isPast,
   jobStateOf,
-  jobViewOf,
   known,
   normal,
   type Scene,
@@ -84,8 +84,7 @@ function settle(scene: Scene): Scene {
 }
 
 function isJobActive(scene: Scene): boolean {
-  const { deployHash, jobStatus } = scene.status;
-  const state = jobStateOf(jobViewOf(scene, deployHash, jobStatus?.jobID));
+  const state = jobStateOf(deployedJobView(scene));
   return state === 'Active' || state === 'Finished';
 }
 
@@ -104,13 +103,13 @@ function refuse(scene: Scene, change: 'Forced' | 'Mode'): Transition | undefined
 
 /** A change of size alone may leave the cluster where it is. */
 function beginDeploy(scene: Scene, wanted: WantedRevision): Transition {
-  const { options, status } = scene;
+  const { options } = scene;
   const current = currentRevision(scene);
   if (!options.scalesInPlace || current === undefined || !isOnlyResized(current, wanted.revision))
     return beginNewCluster(scene, wanted);
   if (isBlueGreen(scene))
     return telling(beginNewCluster(scene, wanted), warning('NotScalingInPlace', 'BlueGreen does not scale in place'));
-  const view = jobViewOf(scene, status.deployHash, status.jobStatus?.jobID);
+  const view = deployedJobView(scene);
   if (isHalfRead(scene, view)) return stay(scene);
   if (jobStateOf(view) !== 'Active') return beginNewCluster(scene, wanted);
   const isAdaptive = known(view?.resourceRequirements) !== undefined;
@@ -198,9 +197,9 @@ function prune({ observation, status, desired }: Scene): readonly Effect[] {
 /** With restartPolicy FromLatestCheckpoint, a job that has failed or was lost begins again where its latest checkpoint was. */
 function restart(scene: Scene): Transition | undefined {
   const { status, options, now } = scene;
-  const { deployHash, currentRevision: revision, jobStatus, failedDeploy } = status;
+  const { deployHash, currentRevision: revision, failedDeploy } = status;
   if (!options.restartsFromCheckpoint || !deployHash || !revision || isBlueGreen(scene)) return undefined;
-  const view = jobViewOf(scene, deployHash, jobStatus?.jobID);
+  const view = deployedJobView(scene);
   const state = jobStateOf(view);
   if (state !== 'Lost' && state !== 'Failed') return undefined;
   if (failedDeploy?.revision === revision && !mayRetry(failedDeploy, now)) return undefined;

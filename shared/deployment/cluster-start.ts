@@ -7,6 +7,7 @@ import { failDeploy } from './failures.ts';
 import { fingerprintWithoutSize } from './identity.ts';
 import {
   clusterOf,
+  deployedJobView,
   enter,
   exhaustion,
   hindrancesOf,
@@ -14,7 +15,6 @@ import {
   isFirstDeploy,
   isPast,
   jobOf,
-  jobViewOf,
   known,
   normal,
   rolloutOf,
@@ -135,9 +135,9 @@ function rehearse(scene: Scene, revision: Revision): 'Passed' | 'Unknown' | Fail
   return findTooParallel(runningVertices(scene), plan, revision) ?? 'Passed';
 }
 
-function runningVertices(scene: Scene): readonly Vertex[] {
-  const { deployHash, jobStatus } = scene.status;
-  return jobOf(jobViewOf(scene, deployHash, jobStatus?.jobID))?.vertices ?? [];
+/** Of the job that is deployed. */
+export function runningVertices(scene: Scene): readonly Vertex[] {
+  return jobOf(deployedJobView(scene))?.vertices ?? [];
 }
 
 /** Keyed state was cut into maxParallelism parts when it was first written: it cannot be spread over more subtasks. */

@@ -7,6 +7,7 @@ import {
   after,
   clusterOf,
   currentRevision,
+  deployedJobView,
   exhaustion,
   hasEnded,
   isPast,
@@ -116,15 +117,14 @@ function endNewJob(scene: Scene): readonly Effect[] {
 
 /** The recorded size, which is what the old job needs: not the one that failed. */
 function restoreSize(scene: Scene): readonly Effect[] {
-  const { deployHash, jobStatus } = scene.status;
-  const { jobManager, taskManager } = clusterOf(scene, deployHash) ?? {};
+  const { jobManager, taskManager } = clusterOf(scene, scene.status.deployHash) ?? {};
   const current = currentRevision(scene);
   const requirements = restoreRequirements(scene);
   if (requirements.length > 0) return requirements;
   // Lyft's operator kept no revision: its Deployment still has the size that was deployed.
   if (current === undefined) return [];
   const isShrinkingBack = (taskManager?.replicas ?? 0) > current.taskManagers;
-  const job = jobOf(jobViewOf(scene, deployHash, jobStatus?.jobID));
+  const job = jobOf(deployedJobView(scene));
   // TaskManagers that are too many go when the job runs without them: the next look at rest takes them.
   const taskManagers = isShrinkingBack && job !== undefined ? [] : scaleTo(taskManager, current.taskManagers);
   return [...scaleTo(jobManager, current.spec.jobManagerConfig?.replicas ?? 1), ...taskManagers];

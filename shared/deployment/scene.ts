@@ -162,6 +162,12 @@ export function jobViewOf(scene: Scene, hash: string | undefined, jobId: string 
   return scene.observation.jobManagers.get(hash ?? '')?.details.get(jobId ?? '');
 }
 
+/** What its JobManager said of the job that is deployed. @returns undefined when it was not asked */
+export function deployedJobView(scene: Scene): JobView | undefined {
+  const { deployHash, jobStatus } = scene.status;
+  return jobViewOf(scene, deployHash, jobStatus?.jobID);
+}
+
 /** Where a job is in its life, as far as that matters here. */
 export type JobState =
   /** It was not asked, or did not answer. */
