@@ -1,7 +1,7 @@
 // Which JobManagers have to be asked, and what: each phase asks for what it decides by, and no more.
 
-import { type Scene, targetRevision } from './scene.ts';
-import type { ApplicationStatus, JobRequest, Revision } from './types.ts';
+import { jobRequestOf, type Scene, targetRevision } from './scene.ts';
+import type { ApplicationStatus, JobRequest } from './types.ts';
 
 /** What to ask one JobManager, beside its overview, its TaskManagers and its list of jobs. */
 export interface Questions {
@@ -84,11 +84,6 @@ function planOf(scene: Scene, hash: string): JobRequest | undefined {
   if (jobManager === undefined || taskManager === undefined || revision === undefined) return undefined;
   const isReady = jobManager.availableReplicas > 0 && taskManager.availableReplicas >= taskManager.replicas;
   return isReady ? jobRequestOf(revision) : undefined;
-}
-
-function jobRequestOf({ spec, parallelism }: Revision): JobRequest {
-  const { jarName, entryClass, programArgs = '' } = spec;
-  return { jarName, entryClass, programArgs, parallelism };
 }
 
 /** Whether the ControllerRevisions have to be read: not while the spec is what runs. */

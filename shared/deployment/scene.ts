@@ -12,6 +12,7 @@ import type {
   Event,
   Failure,
   Job,
+  JobRequest,
   JobView,
   Observation,
   Phase,
@@ -132,6 +133,12 @@ export function targetRevision({ observation, status }: Scene): Revision | undef
 /** The revision that is deployed; undefined for one that Lyft's operator deployed and whose spec nobody kept. */
 export function currentRevision({ observation, status }: Scene): Revision | undefined {
   return observation.revisions.get(status.currentRevision ?? '');
+}
+
+/** The job of a revision, as its JobManager is to be told of it. */
+export function jobRequestOf({ spec, parallelism }: Revision): JobRequest {
+  const { jarName, entryClass, programArgs = '' } = spec;
+  return { jarName, entryClass, programArgs, parallelism };
 }
 
 export function clusterOf({ observation }: Scene, hash: string | undefined): Cluster | undefined {

@@ -16,6 +16,7 @@ import {
   isPast,
   type JobState,
   jobOf,
+  jobRequestOf,
   jobStateOf,
   jobViewOf,
   known,
@@ -135,14 +136,10 @@ function timedOut(scene: Scene): Failure | undefined {
 
 function submission(scene: Scene, revision: Revision): Effect {
   const { hash, jobId = '' } = rolloutOf(scene);
-  const { jarName, entryClass, programArgs = '' } = revision.spec;
   const { savepointPath } = scene.status;
   const job: JobSubmission = {
+    ...jobRequestOf(revision),
     jobId,
-    jarName,
-    entryClass,
-    programArgs,
-    parallelism: revision.parallelism,
     allowNonRestoredState: scene.options.allowsNonRestoredState,
     ...(savepointPath && { savepointPath }),
   };
@@ -242,10 +239,8 @@ function withoutLyftsRescale(status: Scene['status'], kind: string): Scene['stat
 
 /** What a rollback submits again. */
 export function recordJob(scene: Scene, before: JobStatus | undefined, { revision, id }: SubmittedJob): JobStatus {
-  const { spec, parallelism } = revision;
-  const { jarName, entryClass, programArgs = '' } = spec;
   const allowNonRestoredState = scene.options.allowsNonRestoredState;
-  return { ...before, jobID: id, jarName, entryClass, programArgs, parallelism, allowNonRestoredState };
+  return { ...before, ...jobRequestOf(revision), jobID: id, allowNonRestoredState };
 }
 
 export interface SubmittedJob {
