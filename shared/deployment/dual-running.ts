@@ -2,8 +2,8 @@
 
 import { colourServices, deletion } from './at-rest.ts';
 import { isStopped } from './clusters.ts';
+import { describeFailure } from './failures.ts';
 import {
-  after,
   clusterOf,
   forgetErrors,
   hasEnded,
@@ -18,7 +18,7 @@ import {
   telling,
 } from './scene.ts';
 import { recordJob, selectorOf } from './submit.ts';
-import type { ApplicationStatus, FailedDeploy, VersionStatus } from './types.ts';
+import type { ApplicationStatus, VersionStatus } from './types.ts';
 
 export function runBoth(scene: Scene): Transition {
   const { status, options } = scene;
@@ -73,19 +73,8 @@ function keepNew(scene: Scene): ApplicationStatus {
 /** The new version was not wanted after all: it is not deployed again before the spec changes. */
 function keepOld(scene: Scene): ApplicationStatus {
   const { rollout, updatingHash, updatingVersion, savepointPath, savepointTriggerId, ...status } = scene.status;
-  const { hash, revision } = rolloutOf(scene);
-  const target = targetRevision(scene);
-  const failedDeploy: FailedDeploy = {
-    revision,
-    hash,
-    parallelism: target?.parallelism ?? 0,
-    taskManagers: target?.taskManagers ?? 0,
-    reason: 'TornDown',
-    message: `spec.tearDownVersionHash named ${hash}`,
-    time: after(scene.now, 0),
-    ...('name' in scene.desired && { specDigest: scene.desired.specDigest }),
-    attempts: 1,
-  };
+  const message = `spec.tearDownVersionHash named ${rolloutOf(scene).hash}`;
+  const failedDeploy = { ...describeFailure(scene, { reason: 'TornDown', message }), attempts: 1 };
   const [survivor = {}] = status.versionStatuses ?? [];
   return forgetErrors({ ...status, phase: 'DeployFailed', failedDeploy, versionStatuses: [survivor, {}] });
 }

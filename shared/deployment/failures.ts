@@ -63,12 +63,26 @@ export function forgetFailure(status: ApplicationStatus): ApplicationStatus {
   return rest;
 }
 
-function rememberFailure(scene: Scene, { reason, message }: Failure): FailedDeploy {
-  const { status, now, desired } = scene;
-  const { revision, hash } = rolloutOf(scene);
+function rememberFailure(scene: Scene, failure: Failure): FailedDeploy {
+  const { status, now } = scene;
+  const { revision } = rolloutOf(scene);
   const before = status.failedDeploy?.revision === revision ? status.failedDeploy.attempts : 0;
+  const backoff = findBackoff(scene, failure.reason);
+  return {
+    ...describeFailure(scene, failure),
+    attempts: before + 1,
+    ...(backoff && { retryTime: after(now, Math.min(backoff.first * 2 ** before, backoff.longest)) }),
+  };
+}
+
+/** What was deployed when it failed, and why it failed. */
+export function describeFailure(
+  scene: Scene,
+  { reason, message }: Failure,
+): Omit<FailedDeploy, 'attempts' | 'retryTime'> {
+  const { now, desired } = scene;
+  const { revision, hash } = rolloutOf(scene);
   const target = targetRevision(scene);
-  const backoff = findBackoff(scene, reason);
   return {
     revision,
     hash,
@@ -78,8 +92,6 @@ function rememberFailure(scene: Scene, { reason, message }: Failure): FailedDepl
     message,
     time: after(now, 0),
     ...('name' in desired && { specDigest: desired.specDigest }),
-    attempts: before + 1,
-    ...(backoff && { retryTime: after(now, Math.min(backoff.first * 2 ** before, backoff.longest)) }),
   };
 }
 
