@@ -5,7 +5,7 @@ import { beginInPlace, beginNewCluster } from './begin.ts';
 import { FORCED } from './cluster-start.ts';
 import { creation, isComplete, scaleTo } from './clusters.ts';
 import { forgetFailure } from './failures.ts';
-import { fingerprintWithoutSize } from './identity.ts';
+import { areSameButForSize } from './identity.ts';
 import {
   after,
   clusterOf,
@@ -30,7 +30,7 @@ import {
 import { findRestorePath, isUnsettled } from './stop-old-job.ts';
 import { pointService } from './submit.ts';
 import { genericServiceName } from './templates.ts';
-import type { ApplicationStatus, Effect, Event, FailedDeploy, JobView, Revision } from './types.ts';
+import type { ApplicationStatus, Effect, Event, FailedDeploy, JobView } from './types.ts';
 
 /** So many revisions are kept beside those in use: what was deployed can be looked up, and deployed again. */
 const REVISION_HISTORY_LIMIT = 10;
@@ -105,7 +105,7 @@ function refuse(scene: Scene, change: 'Forced' | 'Mode'): Transition | undefined
 function beginDeploy(scene: Scene, wanted: WantedRevision): Transition {
   const { options } = scene;
   const current = currentRevision(scene);
-  if (!options.scalesInPlace || current === undefined || !isOnlyResized(current, wanted.revision))
+  if (!options.scalesInPlace || current === undefined || !areSameButForSize(current, wanted.revision))
     return beginNewCluster(scene, wanted);
   if (isBlueGreen(scene))
     return telling(beginNewCluster(scene, wanted), warning('NotScalingInPlace', 'BlueGreen does not scale in place'));
@@ -128,10 +128,6 @@ function isHalfRead({ status, now, options }: Scene, view: JobView | undefined):
   const condition = status.conditions?.find(({ type }) => type === 'JobRunning');
   const silentSince = condition?.status === 'Unknown' ? Date.parse(condition.lastTransitionTime) : now;
   return now - silentSince < options.timeouts.clusterStartSeconds * 1000;
-}
-
-function isOnlyResized(current: Revision, wanted: Revision): boolean {
-  return fingerprintWithoutSize(current) === fingerprintWithoutSize(wanted);
 }
 
 /** What somebody deleted or resized by hand is made as it was deployed. */

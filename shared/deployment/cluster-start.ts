@@ -4,7 +4,7 @@
 import { beginNewCluster, preparations, supersede } from './begin.ts';
 import { creation, isComplete } from './clusters.ts';
 import { failDeploy } from './failures.ts';
-import { fingerprintWithoutSize } from './identity.ts';
+import { areSameButForSize } from './identity.ts';
 import {
   clusterOf,
   deployedJobView,
@@ -100,7 +100,7 @@ export function revisionMissing(scene: Scene): Failure {
 
 // A size that arrives now becomes the next deploy; any other change makes this one pointless.
 function isSuperseded({ desired }: Scene, revision: Revision): boolean {
-  return 'name' in desired && fingerprintWithoutSize(desired.revision) !== fingerprintWithoutSize(revision);
+  return 'name' in desired && !areSameButForSize(desired.revision, revision);
 }
 
 function createMissing(scene: Scene, revision: Revision): readonly Effect[] {

@@ -1,6 +1,6 @@
 // How a deploy fails: what is remembered of it, and how long it is before the same revision is tried again.
 
-import { fingerprintWithoutSize } from './identity.ts';
+import { areSameButForSize } from './identity.ts';
 import { deriveId } from './ids.ts';
 import {
   after,
@@ -100,7 +100,7 @@ function findBackoff(scene: Scene, reason: string): Backoff | undefined {
   if (FINAL_REASONS.includes(reason)) return undefined;
   if (rolloutOf(scene).failure === undefined) return PATIENT;
   const [target, current] = [targetRevision(scene), currentRevision(scene)];
-  const isRescale = target && current && fingerprintWithoutSize(target) === fingerprintWithoutSize(current);
+  const isRescale = target && current && areSameButForSize(target, current);
   return isRescale ? WARY : undefined;
 }
 

@@ -169,9 +169,9 @@ export function fingerprintOf(revision: Revision): string {
   return sha256({ ...contentOf(revision), parallelism, taskManagers });
 }
 
-/** As fingerprintOf, the size left out: equal for two revisions that differ in their size alone. */
-export function fingerprintWithoutSize(revision: Revision): string {
-  return sha256(contentOf(revision));
+/** Whether two revisions differ in their size alone, if in anything. */
+export function areSameButForSize(one: Revision, other: Revision): boolean {
+  return canonicalText(contentOf(one)) === canonicalText(contentOf(other));
 }
 
 /** Tells one spec from another that differs in anything but its size: 16 hex digits. */

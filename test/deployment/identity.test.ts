@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  areSameButForSize,
   clusterHashOf,
   fingerprintOf,
-  fingerprintWithoutSize,
   hashOf,
   matchesDeployedHash,
   revisionName,
@@ -522,16 +522,14 @@ function reverseKeys<T>(value: T): T {
   ) as T;
 }
 
-describe('fingerprintWithoutSize', () => {
-  it('is equal for two sizes, and different for everything else', () => {
+describe('areSameButForSize', () => {
+  it('holds for two sizes, and for nothing else that differs', () => {
     const scaled = aRevision({ taskManagerConfig: { taskSlots: 2, replicas: 4 } });
 
     expect(fingerprintOf(scaled)).not.toBe(fingerprintOf(aRevision()));
-    expect(fingerprintWithoutSize(scaled)).toBe(fingerprintWithoutSize(aRevision()));
-    expect(fingerprintWithoutSize(aRevision({ image: 'orders:2' }))).not.toBe(fingerprintWithoutSize(aRevision()));
-    expect(fingerprintWithoutSize(aRevision({ taskManagerConfig: { taskSlots: 4 } }))).not.toBe(
-      fingerprintWithoutSize(aRevision()),
-    );
+    expect(areSameButForSize(scaled, aRevision())).toBe(true);
+    expect(areSameButForSize(aRevision({ image: 'orders:2' }), aRevision())).toBe(false);
+    expect(areSameButForSize(aRevision({ taskManagerConfig: { taskSlots: 4 } }), aRevision())).toBe(false);
   });
 });
 
