@@ -3,6 +3,7 @@
 
 import { mapBounded } from '../concurrency.ts';
 import type { Cluster, ControlPlane, Log } from '../control-plane.ts';
+import { canonicalText } from '../deployment/canonical-text.ts';
 import { performEffect } from '../deployment/effects.ts';
 import { noteError } from '../deployment/failures.ts';
 import { planSeed, sizeSpecOf } from '../deployment/parallelism.ts';
@@ -296,8 +297,8 @@ async function record(round: Round, application: Application, next: Step, moment
 
 function isWorthWriting(application: Application, after: ApplicationStatus, now: number): boolean {
   const { status: before } = application;
-  if (text(before) === text(after)) return false;
-  if (text(withoutReadings(before)) !== text(withoutReadings(after))) return true;
+  if (canonicalText(before) === canonicalText(after)) return false;
+  if (canonicalText(withoutReadings(before)) !== canonicalText(withoutReadings(after))) return true;
   const hasNewCheckpoint = before.jobStatus?.lastCheckpoint !== after.jobStatus?.lastCheckpoint;
   if (hasNewCheckpoint && needsCheckpoint(application)) return true;
   const writtenTime = before.lastUpdatedAt ? Date.parse(before.lastUpdatedAt) : 0;
@@ -326,15 +327,6 @@ function withoutReadings(status: ApplicationStatus): ApplicationStatus {
 function withoutCheckpoints(jobStatus: NonNullable<ApplicationStatus['jobStatus']>) {
   const { completedCheckpointCount, failedCheckpointCount, lastCheckpoint, lastCheckpointTime, ...rest } = jobStatus;
   return rest;
-}
-
-/** Objects that say the same, in whatever order. */
-function text(value: unknown): string {
-  return JSON.stringify(value, (_key, part: unknown) =>
-    typeof part === 'object' && part !== null && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  );
 }
 
 function reachesJob({ kind }: Effect): boolean {

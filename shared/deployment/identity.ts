@@ -3,6 +3,7 @@
 // asks for what was written, not how it is rendered, so that neither `kubectl apply` nor an upgrade of Headrace deploys.
 
 import { createHash } from 'node:crypto';
+import { canonicalText } from './canonical-text.ts';
 import { DEFAULT_RESOURCES, effectiveFlinkConfig, memoryModelOf, portsOf, readBytesAsLyft } from './flink-config.ts';
 import { type Encoding, encodeAsGo } from './go-json.ts';
 import { readGoQuantity } from './go-quantity.ts';
@@ -189,19 +190,6 @@ export function revisionName(application: string, revision: Revision): string {
 
 function sha256(value: unknown): string {
   return createHash('sha256').update(canonicalText(value)).digest('hex');
-}
-
-/** JSON with its keys in order. */
-function canonicalText(value: unknown): string {
-  return JSON.stringify(value, (_, item) => (isPlainObject(item) ? sorted(item) : item));
-}
-
-function isPlainObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function sorted(object: object): object {
-  return Object.fromEntries(Object.entries(object).sort(([left], [right]) => (left < right ? -1 : 1)));
 }
 
 // By value; and a field that is newer than Kubernetes 1.24 counts as it was written.
