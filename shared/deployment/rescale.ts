@@ -67,14 +67,17 @@ function enlargeCluster(scene: Scene, { target, current }: Sizes): Transition {
   const { isSavepointDisabled, timeouts } = scene.options;
   const tooHigh = isSavepointDisabled ? undefined : findTooParallel(scene, { target, current });
   if (tooHigh !== undefined) return failDeploy(scene, tooHigh);
-  const scaling = scaleTo(taskManagerOf(scene), target.taskManagers);
-  if (scaling.length > 0) return stay(scene, scaling, [scaleUpEvent(target)]);
-  if (!areTaskManagersReady(scene, target)) return stay(scene);
+  const adding = addTaskManagers(scene, target);
+  if (adding !== undefined) return adding;
   return enter(scene, isSavepointDisabled ? 'Cancelling' : 'Savepointing', timeouts.savepointSeconds);
 }
 
-function scaleUpEvent({ taskManagers }: Revision) {
-  return normal('ClusterScaleUp', `Scaling the cluster to ${taskManagers} TaskManagers in place`);
+/** @returns undefined when they are there, with their slots */
+function addTaskManagers(scene: Scene, target: Revision): Transition | undefined {
+  const scaling = scaleTo(taskManagerOf(scene), target.taskManagers);
+  const event = normal('ClusterScaleUp', `Scaling the cluster to ${target.taskManagers} TaskManagers in place`);
+  if (scaling.length > 0) return stay(scene, scaling, [event]);
+  return areTaskManagersReady(scene, target) ? undefined : stay(scene);
 }
 
 function taskManagerOf(scene: Scene) {
@@ -109,9 +112,8 @@ function grow(scene: Scene, sizes: Sizes, job: Job, requirements: ResourceRequir
   const { target } = sizes;
   const tooHigh = findTooParallel(scene, sizes);
   if (tooHigh !== undefined) return failDeploy(scene, tooHigh);
-  const scaling = scaleTo(taskManagerOf(scene), target.taskManagers);
-  if (scaling.length > 0) return stay(scene, scaling, [scaleUpEvent(target)]);
-  if (!areTaskManagersReady(scene, target)) return stay(scene);
+  const adding = addTaskManagers(scene, target);
+  if (adding !== undefined) return adding;
   const setting = setParallelism(scene, sizes, job, requirements);
   if (setting.length > 0) return stay(scene, setting);
   return isAtParallelism(job, requirements) ? succeed(scene, target) : stay(scene);
