@@ -3,6 +3,7 @@
 import { clusterHashOf } from './identity.ts';
 import {
   after,
+  forgetDeploy,
   forgetErrors,
   isBlueGreen,
   normal,
@@ -108,8 +109,8 @@ export function supersede(scene: Scene, wanted: WantedRevision): Transition {
 
 /** The spec was put back to what runs, and nothing has been stopped yet. */
 function withdraw(scene: Scene, { name }: WantedRevision): Transition {
-  const { rollout, updatingHash, updatingVersion, ...status } = scene.status;
-  const message = `The spec was put back to ${name}, which runs: ${rollout?.revision} is not deployed`;
+  const { updatingHash, updatingVersion, ...status } = forgetDeploy(scene.status);
+  const message = `The spec was put back to ${name}, which runs: ${rolloutOf(scene).revision} is not deployed`;
   return {
     status: forgetErrors({ ...status, phase: 'Running' }),
     effects: [],

@@ -5,6 +5,7 @@ import { isStopped } from './clusters.ts';
 import { describeFailure } from './failures.ts';
 import {
   clusterOf,
+  forgetDeploy,
   forgetErrors,
   hasEnded,
   jobStateOf,
@@ -50,7 +51,7 @@ function tearDown(scene: Scene, hash: string, jobId: string | undefined, survive
 
 /** The new version is what is deployed now. */
 function keepNew(scene: Scene): ApplicationStatus {
-  const { rollout, updatingHash, updatingVersion, savepointPath, savepointTriggerId, ...status } = scene.status;
+  const { updatingHash, updatingVersion, ...status } = forgetDeploy(scene.status);
   const { hash, revision, jobId = '' } = rolloutOf(scene);
   const target = targetRevision(scene);
   const [, survivor] = status.versionStatuses ?? [];
@@ -72,7 +73,7 @@ function keepNew(scene: Scene): ApplicationStatus {
 
 /** The new version was not wanted after all: it is not deployed again before the spec changes. */
 function keepOld(scene: Scene): ApplicationStatus {
-  const { rollout, updatingHash, updatingVersion, savepointPath, savepointTriggerId, ...status } = scene.status;
+  const { updatingHash, updatingVersion, ...status } = forgetDeploy(scene.status);
   const message = `spec.tearDownVersionHash named ${rolloutOf(scene).hash}`;
   const failedDeploy = { ...describeFailure(scene, { reason: 'TornDown', message }), attempts: 1 };
   const [survivor = {}] = status.versionStatuses ?? [];

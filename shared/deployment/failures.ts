@@ -6,6 +6,7 @@ import {
   after,
   currentRevision,
   enter,
+  forgetDeploy,
   forgetErrors,
   isBlueGreen,
   isFirstDeploy,
@@ -43,7 +44,7 @@ export function failDeploy(
 ): Transition {
   const rollout = rolloutOf(scene);
   const failedDeploy = rememberFailure(scene, { reason, message });
-  const { rollout: _, savepointTriggerId, savepointPath, ...kept } = { ...scene.status, ...changes };
+  const kept = forgetDeploy({ ...scene.status, ...changes });
   const status = forgetErrors({
     ...withoutUpdating(scene, kept),
     phase: 'DeployFailed',

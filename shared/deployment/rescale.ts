@@ -11,6 +11,7 @@ import {
   currentRevision,
   enter,
   exhaustion,
+  forgetDeploy,
   forgetErrors,
   hasEnded,
   hindrancesOf,
@@ -239,9 +240,9 @@ function findTooParallel(scene: Scene, { target, current }: Sizes): Failure | un
 }
 
 function succeed(scene: Scene, { parallelism, taskManagers }: Revision): Transition {
-  const { rollout, ...kept } = scene.status;
+  const kept = forgetFailure(forgetDeploy(scene.status));
   const status = {
-    ...forgetErrors(forgetFailure(kept)),
+    ...forgetErrors(kept),
     phase: 'Running',
     currentRevision: rolloutOf(scene).revision,
     jobStatus: { ...kept.jobStatus, parallelism },

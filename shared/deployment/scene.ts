@@ -285,6 +285,16 @@ export function doing(transition: Transition, ...effects: readonly Effect[]): Tr
   return { ...transition, effects: [...transition.effects, ...effects] };
 }
 
+/** The deploy is over: what was noted for it alone goes. */
+export function forgetDeploy({
+  rollout,
+  savepointPath,
+  savepointTriggerId,
+  ...status
+}: ApplicationStatus): ApplicationStatus {
+  return status;
+}
+
 export function forgetErrors({ lastSeenError, retryCount, ...status }: ApplicationStatus): ApplicationStatus {
   return status;
 }

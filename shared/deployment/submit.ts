@@ -9,6 +9,7 @@ import {
   after,
   clusterOf,
   exhaustion,
+  forgetDeploy,
   forgetErrors,
   hasEnded,
   isBlueGreen,
@@ -75,7 +76,7 @@ function avoidSecondJob(scene: Scene): Transition | undefined {
 
 /** A JobManager with high availability knows its job again after a while: it was not lost. */
 function resume(scene: Scene, id: string): Transition {
-  const { rollout, savepointPath, ...status } = scene.status;
+  const status = forgetDeploy(scene.status);
   const event = normal('JobReappeared', `Job ${id} is there again, and is not started anew`);
   return { status: forgetErrors({ ...status, phase: 'Running' }), effects: [], events: [event] };
 }
@@ -206,7 +207,7 @@ export function judgeStart(scene: Scene, { id, state, vertices }: Job, cause: st
 
 /** The new revision is what runs now. */
 function succeed(scene: Scene, revision: Revision, job: Job): Transition {
-  const { rollout, savepointPath, savepointTriggerId, ...kept } = scene.status;
+  const kept = forgetDeploy(scene.status);
   const { kind, revision: name, hash } = rolloutOf(scene);
   // A job that was only begun again says nothing of another revision that has failed.
   const isOthers = kind === 'Restart' && kept.failedDeploy !== undefined && kept.failedDeploy.revision !== name;
