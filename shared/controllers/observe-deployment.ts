@@ -2,7 +2,7 @@
 
 import type { Cluster as ControlledCluster } from '../control-plane.ts';
 import { askFor, type JobQuestions, needsRevisions, needsTroubles, type Questions } from '../deployment/questions.ts';
-import { classify, createScene, hasEnded, type Scene } from '../deployment/scene.ts';
+import { classify, clusterOf, createScene, hasEnded, type Scene } from '../deployment/scene.ts';
 import { clusterServiceName } from '../deployment/templates.ts';
 import type {
   Application,
@@ -113,13 +113,10 @@ async function readRevisions(client: KubernetesClient, application: Application)
 }
 
 /** Pods that cannot be listed hinder nobody from going on: they would only have explained. */
-async function readTroubles(
-  client: KubernetesClient,
-  { application, status, observation }: Scene,
-): Promise<readonly string[]> {
-  const { jobManager, taskManager } = observation.clusters.get(status.rollout?.hash ?? '') ?? {};
+async function readTroubles(client: KubernetesClient, scene: Scene): Promise<readonly string[]> {
+  const { jobManager, taskManager } = clusterOf(scene, scene.status.rollout?.hash) ?? {};
   const podSelectors = [jobManager, taskManager].flatMap((deployment) => deployment?.podSelector ?? []);
-  const troubles = await attempt(listTroubles(client, application, podSelectors));
+  const troubles = await attempt(listTroubles(client, scene.application, podSelectors));
   return 'value' in troubles ? troubles.value : [troubles.unreadable];
 }
 

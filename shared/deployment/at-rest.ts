@@ -163,11 +163,11 @@ function removeLeftovers(scene: Scene): readonly Effect[] {
 }
 
 /** In BlueGreen each colour has a generic service of its own, which goes with its cluster. */
-export function colourServices({ application, observation }: Scene, hash: string): readonly string[] {
-  const { jobManager, taskManager, service } = observation.clusters.get(hash) ?? {};
+export function colourServices(scene: Scene, hash: string): readonly string[] {
+  const { jobManager, taskManager, service } = clusterOf(scene, hash) ?? {};
   const { labels } = jobManager ?? taskManager ?? service ?? {};
   const colour = toColour(labels?.['flink-application-version']);
-  return colour === undefined ? [] : [genericServiceName(application.name, colour)];
+  return colour === undefined ? [] : [genericServiceName(scene.application.name, colour)];
 }
 
 /** Deletes whatever there is of a cluster; its own service last, by which it is found until nothing else is left. */

@@ -1,6 +1,6 @@
 // Which JobManagers have to be asked, and what: each phase asks for what it decides by, and no more.
 
-import { jobRequestOf, type Scene, targetRevision } from './scene.ts';
+import { clusterOf, jobRequestOf, type Scene, targetRevision } from './scene.ts';
 import type { ApplicationStatus, JobRequest } from './types.ts';
 
 /** What to ask one JobManager, beside its overview, its TaskManagers and its list of jobs. */
@@ -27,7 +27,7 @@ export function askFor(scene: Scene): readonly Questions[] {
   const { deployHash = '', rollout } = status;
   const hashes = new Set([deployHash, rollout?.hash ?? '']);
   return [...hashes]
-    .filter((hash) => hash !== '' && scene.observation.clusters.get(hash)?.jobManager !== undefined)
+    .filter((hash) => hash !== '' && clusterOf(scene, hash)?.jobManager !== undefined)
     .map((hash) => questionsOf(scene, hash));
 }
 
@@ -77,9 +77,9 @@ function questionsOfJob({ status, options }: Scene, jobId: string): JobQuestions
 
 /** The plan is asked for when every pod is ready, and not before: it runs the job's main method. */
 function planOf(scene: Scene, hash: string): JobRequest | undefined {
-  const { status, observation } = scene;
+  const { status } = scene;
   if (status.phase !== 'ClusterStarting' || hash !== status.rollout?.hash) return undefined;
-  const { jobManager, taskManager } = observation.clusters.get(hash) ?? {};
+  const { jobManager, taskManager } = clusterOf(scene, hash) ?? {};
   const revision = targetRevision(scene);
   if (jobManager === undefined || taskManager === undefined || revision === undefined) return undefined;
   const isReady = jobManager.availableReplicas > 0 && taskManager.availableReplicas >= taskManager.replicas;

@@ -11,6 +11,7 @@ import { describeCluster, describeJob } from './health.ts';
 import { rescale } from './rescale.ts';
 import { rollBackJob } from './roll-back.ts';
 import {
+  clusterOf,
   createScene,
   isBlueGreen,
   jobViewOf,
@@ -105,7 +106,7 @@ function observeStatus(scene: Scene, status: ApplicationStatus): ApplicationStat
   const jobHash = isNew && status.phase !== 'DualRunning' ? status.rollout?.hash : status.deployHash;
   const clusterStatus = describeCluster(
     status.clusterStatus,
-    observation.clusters.get(hash),
+    clusterOf(scene, hash),
     observation.jobManagers.get(hash),
     now,
   );
@@ -134,7 +135,7 @@ function describeVersions(scene: Scene, status: ApplicationStatus): readonly Ver
     ...(updatingVersion && { appVersion: updatingVersion }),
     clusterStatus: describeCluster(
       before?.clusterStatus,
-      observation.clusters.get(updatingHash),
+      clusterOf(scene, updatingHash),
       observation.jobManagers.get(updatingHash),
       now,
     ),
