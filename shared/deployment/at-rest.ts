@@ -5,6 +5,7 @@ import { beginInPlace, beginNewCluster } from './begin.ts';
 import { FORCED } from './cluster-start.ts';
 import { creation, isComplete, scaleTo } from './clusters.ts';
 import { forgetFailure } from './failures.ts';
+import { jobManagersOf } from './flink-config.ts';
 import { areSameButForSize } from './identity.ts';
 import {
   after,
@@ -142,10 +143,9 @@ function repair(scene: Scene): readonly Effect[] {
   const version = deployedColour(scene);
   const generic = scene.observation.services.get(genericServiceName(application.name, version));
   if (!isComplete(cluster) || generic === undefined) return [creation(scene, { hash, revision, version })];
-  const jobManagers = revision.spec.jobManagerConfig?.replicas ?? 1;
   const pointing = isBlueGreen(scene) ? [] : pointService(scene, hash);
   return [
-    ...scaleTo(cluster?.jobManager, jobManagers),
+    ...scaleTo(cluster?.jobManager, jobManagersOf(revision.spec)),
     ...scaleTo(cluster?.taskManager, revision.taskManagers),
     ...pointing,
   ];

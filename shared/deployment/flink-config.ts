@@ -19,6 +19,11 @@ export interface Ports {
   readonly metrics: number;
 }
 
+/** How many JobManagers a cluster has. */
+export function jobManagersOf({ jobManagerConfig }: DeployedSpec): number {
+  return jobManagerConfig?.replicas ?? 1;
+}
+
 const DEFAULT_UI_PORT = 8081;
 
 /** The ports of spec, with defaults. */

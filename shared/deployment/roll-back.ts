@@ -3,6 +3,7 @@
 
 import { isStopped, scaleTo, stopCluster } from './clusters.ts';
 import { failDeploy, nextId, noteError } from './failures.ts';
+import { jobManagersOf } from './flink-config.ts';
 import {
   after,
   clusterOf,
@@ -127,7 +128,7 @@ function restoreSize(scene: Scene): readonly Effect[] {
   const job = jobOf(deployedJobView(scene));
   // TaskManagers that are too many go when the job runs without them: the next look at rest takes them.
   const taskManagers = isShrinkingBack && job !== undefined ? [] : scaleTo(taskManager, current.taskManagers);
-  return [...scaleTo(jobManager, current.spec.jobManagerConfig?.replicas ?? 1), ...taskManagers];
+  return [...scaleTo(jobManager, jobManagersOf(current.spec)), ...taskManagers];
 }
 
 /** What the adaptive scheduler was told is taken back. */

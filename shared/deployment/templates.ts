@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import {
   DEFAULT_RESOURCES,
+  jobManagersOf,
   type MemoryReader,
   type Ports,
   portsOf,
@@ -181,7 +182,7 @@ function renderTemplate(source: TemplateSource, role: Role, readMemory: MemoryRe
     kind: 'Deployment',
     metadata: { namespace, labels, annotations: deploymentAnnotations(source) },
     spec: {
-      replicas: role === 'jobmanager' ? (spec.jobManagerConfig?.replicas ?? 1) : taskManagers,
+      replicas: role === 'jobmanager' ? jobManagersOf(spec) : taskManagers,
       selector: { matchLabels: labels },
       strategy: { type: 'Recreate' },
       template: {

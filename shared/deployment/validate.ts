@@ -3,6 +3,7 @@
 import {
   DEFAULT_RESOURCES,
   hasHighAvailability,
+  jobManagersOf,
   memoryModelOf,
   memorySize,
   portsOf,
@@ -137,7 +138,7 @@ function configFaults(spec: ApplicationSpec): string[] {
       ([key, value]) =>
         `spec.flinkConfig["${key}"] is ${shown(value)}: it must be a text, true, false or a number below 2^53.`,
     );
-  const replicas = spec.jobManagerConfig?.replicas ?? 1;
+  const replicas = jobManagersOf(spec);
   if (replicas > 1 && !hasHighAvailability(spec))
     faults.push(
       `spec.jobManagerConfig.replicas is ${replicas}: more than one JobManager needs high-availability.type in spec.flinkConfig, or they do not know of each other.`,
