@@ -20,6 +20,7 @@ import {
   jobStateOf,
   known,
   normal,
+  note,
   type Scene,
   stay,
   type Transition,
@@ -91,15 +92,14 @@ function isJobActive(scene: Scene): boolean {
 
 function refuse(scene: Scene, change: 'Forced' | 'Mode'): Transition | undefined {
   if (scene.status.phase === 'DeployFailed') return undefined;
-  const { status, options } = scene;
-  const event =
-    change === 'Forced'
-      ? warning('DeployFailed', `${FORCED.message}: the change is not deployed`)
-      : warning(
-          'UnsupportedChange',
-          `deploymentMode is ${status.deploymentMode || 'Dual'} and cannot become ${options.deploymentMode}`,
-        );
-  return { status: { ...status, phase: 'DeployFailed' }, effects: [], events: [event] };
+  const reason = change === 'Forced' ? 'DeployFailed' : 'UnsupportedChange';
+  return note(scene, { phase: 'DeployFailed' }, [warning(reason, describeRefusal(scene, change))]);
+}
+
+/** Why a change is not deployed. */
+export function describeRefusal({ status, options }: Scene, change: 'Forced' | 'Mode'): string {
+  if (change === 'Forced') return `${FORCED.message}: the change is not deployed`;
+  return `deploymentMode is ${status.deploymentMode || 'Dual'} and cannot become ${options.deploymentMode}`;
 }
 
 /** A change of size alone may leave the cluster where it is. */

@@ -1,6 +1,7 @@
 // The conditions say in the user's words how things stand: is the spec deployable, is it deployed, does the job run, may Headrace act.
 
 import { formatTime } from '../units.ts';
+import { describeRefusal } from './at-rest.ts';
 import { describeWaitingChange } from './dual-running.ts';
 import { isGone } from './health.ts';
 import { isBlueGreen, jobStateOf, jobViewOf, known, type Scene } from './scene.ts';
@@ -36,7 +37,10 @@ function judgeDeploy(scene: Scene): Judgement {
     const retry = failedDeploy.retryTime === undefined ? 'when the spec changes' : `at ${failedDeploy.retryTime}`;
     return condition('Deployed', 'False', failedDeploy.reason, `${failedDeploy.message}; tried again ${retry}`);
   }
-  if (phase === 'DeployFailed') return condition('Deployed', 'False', 'DeployFailed', describeRefusal(scene));
+  if (phase === 'DeployFailed') {
+    const refusal = describeRefusal(scene, scene.options.isRollbackForced ? 'Forced' : 'Mode');
+    return condition('Deployed', 'False', 'DeployFailed', refusal);
+  }
   if ('name' in desired && desired.name === status.currentRevision)
     return condition('Deployed', 'True', 'Deployed', `${desired.name} is deployed on cluster ${status.deployHash}`);
   if (!status.deployHash) return condition('Deployed', 'False', 'NotDeployed', 'Nothing has been deployed yet');
@@ -53,11 +57,6 @@ function judgeVersions(scene: Scene): Judgement {
     return condition('Deployed', 'True', 'DualRunning', `Versions ${deployHash} and ${updatingHash} run`);
   const message = `The job of version ${updatingHash} does not run (${jobStateOf(view)})${causeOf(view)}`;
   return condition('Deployed', 'False', 'JobNotRunning', message);
-}
-
-function describeRefusal({ options, status }: Scene): string {
-  if (options.isRollbackForced) return 'spec.forceRollback is set: the change is not deployed';
-  return `deploymentMode is ${status.deploymentMode || 'Dual'} and cannot become ${options.deploymentMode}`;
 }
 
 function describeProgress({ status, observation }: Scene): string {
