@@ -3,15 +3,13 @@
 
 import * as z from 'zod';
 import type { Reading, Revision as RevisionFields } from '../deployment/types.ts';
-import { TerminalError } from '../errors.ts';
-import { parseAnswer, type SchemasOf } from './answers.ts';
+import type { SchemasOf } from './answers.ts';
 import { partsOf } from './application-labels.ts';
 import { DeployedSpec } from './application-spec.ts';
 import { jsonPages, type KubernetesClient } from './client.ts';
-import { isNotFound } from './errors.ts';
 import { type JsonObject, mergePatch } from './merge-patch.ts';
 import { controllerUid, createOwned, type Owner, OwnerReferences, ownerReference } from './owned-objects.ts';
-import { CONTROLLER_REVISIONS, collectionPath, keyOf, objectPath } from './paths.ts';
+import { CONTROLLER_REVISIONS, collectionPath } from './paths.ts';
 
 /** A revision as it is kept. */
 export interface StoredRevision {
@@ -42,30 +40,7 @@ const WireRevision = z.object({
   data: z.looseObject({}),
 });
 
-/**
- * Reads one revision of an application; one that belongs to somebody else, and may go at any time, is not there.
- *
- * @throws TerminalError when its data is no revision that this version knows
- */
-export async function getRevision(
-  client: KubernetesClient,
-  owner: Owner,
-  name: string,
-): Promise<RevisionFields | undefined> {
-  const path = objectPath(CONTROLLER_REVISIONS, { namespace: owner.namespace, name });
-  const stored = await client.get(path).catch((error) => {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  });
-  if (stored === undefined) return undefined;
-  const { metadata, data } = parseAnswer(WireRevision, stored, path);
-  if (controllerUid(metadata.ownerReferences) !== owner.uid) return undefined;
-  const revision = readRevision(data);
-  if ('value' in revision) return revision.value;
-  throw new TerminalError(`reading revision ${name} of ${keyOf(owner)}: ${revision.unreadable}`);
-}
-
-/** Lists the revisions that an application has. */
+/** Lists the revisions that an application has; one that belongs to somebody else, and may go at any time, is none. */
 export async function listRevisions(client: KubernetesClient, owner: Owner): Promise<StoredRevision[]> {
   const query = { labelSelector: `${partsOf(owner.name)},${MANAGED}` };
   const readOwn = (item: unknown): StoredRevision | undefined => {
