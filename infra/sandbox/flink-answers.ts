@@ -53,6 +53,17 @@ const jobStates = [
   'RECONCILING',
 ] as const;
 
+export function dashboardConfiguration(flavour: Flavour, refreshMs: number) {
+  return {
+    'refresh-interval': refreshMs,
+    'timezone-name': 'Coordinated Universal Time',
+    'timezone-offset': 0,
+    'flink-version': flavour,
+    'flink-revision': commits[flavour],
+    features: { 'web-submit': true, 'web-cancel': true, 'web-rescale': false, 'web-history': false },
+  };
+}
+
 export function overview(flavour: Flavour, jobs: readonly FlinkJob[], taskManagers: readonly TaskManagerView[]) {
   const isIn = (status: string) => jobs.filter((job) => statusOf(job) === status).length;
   return {

@@ -5,6 +5,7 @@ import { type Answer, jsonAnswer, type SandboxRequest, textAnswer } from './exch
 import {
   checkpointConfig,
   checkpointsOf,
+  dashboardConfiguration,
   exceptionsOf,
   type Flavour,
   failureCause,
@@ -196,6 +197,7 @@ export class JobManager {
   readonly #routes: readonly (readonly [string, RegExp, Handler])[] = [
     ['GET', /^\/overview$/, () => this.#json(overview(this.#flavour, this.jobs, this.#views()))],
     ['GET', /^\/taskmanagers$/, () => this.#json(taskManagerList(this.#flavour, this.#views()))],
+    ['GET', /^\/config$/, () => this.#json(dashboardConfiguration(this.#flavour, this.#refreshMs))],
     ['GET', /^\/jobmanager\/config$/, () => this.#json(this.#configuration())],
     ['GET', /^\/jobs$/, () => this.#json(jobList(this.jobs))],
     ['GET', /^\/jobs\/overview$/, () => this.#json(jobsOverview(this.#flavour, this.jobs, this.#options.now()))],
@@ -295,11 +297,14 @@ export class JobManager {
     };
   }
 
+  get #refreshMs(): number {
+    return (durationSeconds(this.#options.properties['web.refresh-interval']) ?? 3) * 1000;
+  }
+
   #see(id: string): FlinkJob | undefined {
-    const refreshMs = (durationSeconds(this.#options.properties['web.refresh-interval']) ?? 3) * 1000;
     const now = this.#options.now();
     const seen = this.#seen.get(id);
-    if (seen && now < seen.time + refreshMs && now >= seen.time) return seen.job;
+    if (seen && now < seen.time + this.#refreshMs && now >= seen.time) return seen.job;
     const job = this.#jobs.get(id);
     if (job) this.#seen.set(id, { job, time: now });
     return job;

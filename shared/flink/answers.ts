@@ -54,6 +54,11 @@ export const TaskManagers = z
     }),
   );
 
+/** /config, and from it web.refresh-interval in milliseconds: for so long the pages about a job are kept. */
+export const RefreshInterval = z
+  .object({ 'refresh-interval': Count })
+  .transform((config) => config['refresh-interval']);
+
 /** /jobs */
 export const Jobs = z
   .object({ jobs: z.array(z.object({ id: z.string(), status: z.string() })) })

@@ -7,6 +7,7 @@ export type JobManagerMethod =
   | 'GetJobs'
   | 'GetJobOverview'
   | 'GetCheckpointCounts'
+  | 'GetDashboardConfiguration'
   | 'GetCheckpointConfig'
   | 'GetExceptions'
   | 'GetJobPlan'

@@ -27,6 +27,7 @@ import {
   Job,
   Jobs,
   Overview,
+  RefreshInterval,
   Refusal,
   ResourceRequirements,
   Savepoint,
@@ -107,8 +108,8 @@ const ORDER: Limits = { timeoutMilliseconds: 10_000, maxAttempts: 2, budgetMilli
 /** As long as a main method may take that is waited for. Flink goes on with it when nobody waits. */
 const MAIN: Limits = { timeoutMilliseconds: 25_000, maxAttempts: 2, budgetMilliseconds: 25_000 };
 
-/** What is said of a job is final this many milliseconds after its end: the default of web.refresh-interval is 3000. */
-const SETTLED_AFTER = 10_000;
+/** Milliseconds beyond web.refresh-interval, for a page that was on its way. */
+const REFRESH_MARGIN = 1000;
 
 interface Call extends ProxyRequest {
   readonly method: JobManagerMethod;
@@ -146,8 +147,12 @@ export function createJobManager(client: KubernetesClient, { namespace, service 
     async checkpoints(jobId, hasEnded) {
       const found = await find('GetCheckpointCounts', jobPath(jobId, '/checkpoints'), Checkpoints);
       if (found === undefined || !hasEnded) return found?.checkpoints;
-      const sinceEnd = await find('GetJobOverview', jobPath(jobId), TimeSinceEnd);
-      return settle(found, sinceEnd ?? Number.POSITIVE_INFINITY);
+      const [sinceEnd, refreshInterval] = await Promise.all([
+        find('GetJobOverview', jobPath(jobId), TimeSinceEnd),
+        ask('GetDashboardConfiguration', '/config', RefreshInterval),
+      ]);
+      const isSettled = sinceEnd === undefined || sinceEnd >= refreshInterval + REFRESH_MARGIN;
+      return settle(found, isSettled);
     },
     checkpointConfig: (jobId) => find('GetCheckpointConfig', jobPath(jobId, '/checkpoints/config'), CheckpointConfig),
     async failureCause(jobId) {
@@ -202,8 +207,8 @@ export function createJobManager(client: KubernetesClient, { namespace, service 
 
 // The page of checkpoints is kept for web.refresh-interval, but whether one of them is discarded is told as of now. So right
 // after a job's end there may be a newer one than the page says; later on, one that is discarded was deleted with the job.
-function settle({ checkpoints, isLatestDiscarded }: z.output<typeof Checkpoints>, sinceEnd: number): CheckpointsView {
-  if (sinceEnd < SETTLED_AFTER)
+function settle({ checkpoints, isLatestDiscarded }: z.output<typeof Checkpoints>, isSettled: boolean): CheckpointsView {
+  if (!isSettled)
     throw new JobManagerError('the job has just ended, and which checkpoint was its last is not known yet', {
       method: 'GetCheckpointCounts',
       code: 'OutOfDate',

@@ -283,7 +283,7 @@ describe.each(VERSIONS)('a JobManager of Flink %s', (version) => {
     it.each(['checkpoints-delete-cancel', 'checkpoints-none-fail'])(
       'none that was deleted with its job: %s',
       async (name) => {
-        const { jobManager, jobId } = await replayWithJob(name, endedJob(10_000));
+        const { jobManager, jobId } = await replayWithJob(name, endedJob(2000));
 
         const checkpoints = await jobManager.checkpoints(jobId, true);
 
@@ -295,7 +295,7 @@ describe.each(VERSIONS)('a JobManager of Flink %s', (version) => {
     it.each(['checkpoints-delete-cancel', 'checkpoints-retain-cancel', 'checkpoints-retain-fail'])(
       'none right after the end of a job, when there may be a newer one: %s',
       async (name) => {
-        const { jobManager, jobId } = await replayWithJob(name, endedJob(9999));
+        const { jobManager, jobId } = await replayWithJob(name, endedJob(1999));
 
         const error = await failureOf(jobManager.checkpoints(jobId, true));
 
@@ -306,7 +306,7 @@ describe.each(VERSIONS)('a JobManager of Flink %s', (version) => {
     it.each(['checkpoints-retain-cancel', 'checkpoints-retain-fail'])(
       'the last one of a job that has ended some seconds ago: %s',
       async (name) => {
-        const { jobManager, jobId } = await replayWithJob(name, endedJob(10_000));
+        const { jobManager, jobId } = await replayWithJob(name, endedJob(2000));
 
         expect((await jobManager.checkpoints(jobId, true))?.latestCompleted?.path).toContain(jobId);
       },
@@ -329,6 +329,7 @@ describe.each(VERSIONS)('a JobManager of Flink %s', (version) => {
       const [, jobId = ''] = /^\/jobs\/([0-9a-f]{32})/.exec(request.path) ?? [];
       const bench = await behindProxy((response, url) => {
         if (url.endsWith('/checkpoints')) return answering(200, page)(response);
+        if (url.endsWith('/config')) return answering(200, recorded(version, 'config').response)(response);
         return answering(status, job)(response);
       });
       return { ...bench, jobId };

@@ -123,6 +123,7 @@ async function restoreInto(jar: JarSettings, body: object = {}): Promise<Reply> 
 
 /** Field for field: the same fields of the same types. */
 const sameShape: readonly Scene[] = [
+  fresh('config', {}, () => get('/config')),
   fresh('overview', {}, () => get('/overview')),
   fresh('taskmanagers', {}, () => get('/taskmanagers')),
   busy('jobs-after-bad-savepoint', {}, () => get('/jobs')),
