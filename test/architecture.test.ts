@@ -136,7 +136,15 @@ const RULES: readonly Rule[] = [
   },
   {
     of: 'shared/kubernetes/',
-    imports: ['shared/kubernetes/', 'shared/errors.ts', 'shared/units.ts', 'zod', 'node:util', 'node:crypto'],
+    imports: [
+      'shared/kubernetes/',
+      'shared/deployment/parallelism.ts',
+      'shared/errors.ts',
+      'shared/units.ts',
+      'zod',
+      'node:util',
+      'node:crypto',
+    ],
     types: KUBERNETES_TYPES,
     uses: ['promises'],
   },

@@ -1,7 +1,7 @@
 // FlinkApplication, flink.k8s.io/v1beta1, as far as scaling needs it. Read lean: a tick lists a thousand of them.
 // deployed-application.ts reads it whole.
 
-import type { SizeSpec } from '../deployment/parallelism.ts';
+import { DEFAULT_TASK_SLOTS, type SizeSpec } from '../deployment/parallelism.ts';
 import type { ScaleBasis } from '../scaling/types.ts';
 import { jsonPages, type KubernetesClient } from './client.ts';
 import { listAll, type Namespaces } from './lists.ts';
@@ -26,9 +26,6 @@ export interface FlinkApplication {
   /** status.selector; empty before the first deployment. */
   readonly selector: string;
 }
-
-/** Lyft's default, kept so that applications mean the same here. */
-const DEFAULT_TASK_SLOTS = 16;
 
 /** Lists the FlinkApplications of a shard. */
 export function listFlinkApplications(client: KubernetesClient, namespaces: Namespaces): Promise<FlinkApplication[]> {
