@@ -32,7 +32,7 @@ import {
 import { findRestorePath, isUnsettled } from './stop-old-job.ts';
 import { pointService } from './submit.ts';
 import { genericServiceName } from './templates.ts';
-import type { ApplicationStatus, Effect, Event, FailedDeploy, JobView } from './types.ts';
+import type { ApplicationStatus, Effect, Event, FailedDeploy, Failure, JobView } from './types.ts';
 
 /** So many revisions are kept beside those in use: what was deployed can be looked up, and deployed again. */
 const REVISION_HISTORY_LIMIT = 10;
@@ -44,7 +44,7 @@ export function keepAtRest(scene: Scene): Transition {
   const isCleared = leftoverHashes(scene).length === 0;
   if (change === 'Begin' && 'name' in desired && isCleared) return beginDeploy(scene, desired);
   const settled = change === 'Same' ? settle(scene) : scene;
-  const refused = change === 'Forced' || change === 'Mode' ? refuse(settled, change) : undefined;
+  const refused = change === 'Refused' ? refuse(settled) : undefined;
   if (refused !== undefined) return refused;
   const upkeep = [...repair(settled), ...removeLeftovers(settled)];
   const told = leftoverHashes(settled).map((hash) => normal('ToreDownCluster', `Tore down Flink cluster ${hash}`));
@@ -59,15 +59,13 @@ type Change =
   | 'Begin'
   /** It failed a short while ago, or for good. */
   | 'Waits'
-  /** spec.forceRollback is set. */
-  | 'Forced'
-  /** deploymentMode cannot be changed. */
-  | 'Mode';
+  /** It is not, and no change is deployed. */
+  | 'Refused';
 
-function findChange({ status, options, now }: Scene, { name, specDigest }: WantedRevision): Change {
+function findChange(scene: Scene, { name, specDigest }: WantedRevision): Change {
+  const { status, now } = scene;
   if (name === status.currentRevision) return 'Same';
-  if ((status.deploymentMode || 'Dual') !== options.deploymentMode) return 'Mode';
-  if (options.isRollbackForced) return 'Forced';
+  if (findRefusal(scene) !== undefined) return 'Refused';
   const { failedDeploy: failed } = status;
   const isKnownToFail = failed?.revision === name && (failed.specDigest ?? specDigest) === specDigest;
   return isKnownToFail && !mayRetry(failed, now) ? 'Waits' : 'Begin';
@@ -90,16 +88,23 @@ function isJobActive(scene: Scene): boolean {
   return state === 'Active' || state === 'Finished';
 }
 
-function refuse(scene: Scene, change: 'Forced' | 'Mode'): Transition | undefined {
-  if (scene.status.phase === 'DeployFailed') return undefined;
-  const reason = change === 'Forced' ? 'DeployFailed' : 'UnsupportedChange';
-  return note(scene, { phase: 'DeployFailed' }, [warning(reason, describeRefusal(scene, change))]);
+function refuse(scene: Scene): Transition | undefined {
+  const refusal = findRefusal(scene);
+  if (refusal === undefined || scene.status.phase === 'DeployFailed') return undefined;
+  return note(scene, { phase: 'DeployFailed' }, [warning(refusal.reason, refusal.message)]);
 }
 
-/** Why a change is not deployed. */
-export function describeRefusal({ status, options }: Scene, change: 'Forced' | 'Mode'): string {
-  if (change === 'Forced') return `${FORCED.message}: the change is not deployed`;
-  return `deploymentMode is ${status.deploymentMode || 'Dual'} and cannot become ${options.deploymentMode}`;
+/** Why no change at all is deployed. */
+export function findRefusal({ status, options }: Scene): Failure | undefined {
+  const mode = status.deploymentMode || 'Dual';
+  if (mode !== options.deploymentMode)
+    return {
+      reason: 'UnsupportedChange',
+      message: `deploymentMode is ${mode} and cannot become ${options.deploymentMode}`,
+    };
+  if (options.isRollbackForced)
+    return { reason: 'DeployFailed', message: `${FORCED.message}: the change is not deployed` };
+  return undefined;
 }
 
 /** A change of size alone may leave the cluster where it is. */
@@ -111,8 +116,11 @@ function beginDeploy(scene: Scene, wanted: WantedRevision): Transition {
   if (isBlueGreen(scene))
     return telling(beginNewCluster(scene, wanted), warning('NotScalingInPlace', 'BlueGreen does not scale in place'));
   const view = deployedJobView(scene);
-  if (isHalfRead(scene, view)) return stay(scene);
-  if (jobStateOf(view) !== 'Active') return beginNewCluster(scene, wanted);
+  const state = jobStateOf(view);
+  // Of a job that does not run a JobManager says no more than that.
+  const mayRun = state === 'Active' || state === 'Unreadable';
+  if (mayRun && isHalfRead(scene, view)) return stay(scene);
+  if (state !== 'Active') return beginNewCluster(scene, wanted);
   const isAdaptive = known(view?.resourceRequirements) !== undefined;
   const hasCheckpoints = known(view?.checkpointConfig)?.intervalMilliseconds !== undefined;
   // With parallelism 1 a vertex that has a parallelism of its own looks like one that follows the job's.

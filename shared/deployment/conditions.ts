@@ -1,7 +1,7 @@
 // The conditions say in the user's words how things stand: is the spec deployable, is it deployed, does the job run, may Headrace act.
 
 import { formatTime } from '../units.ts';
-import { describeRefusal } from './at-rest.ts';
+import { findRefusal } from './at-rest.ts';
 import { describeWaitingChange } from './dual-running.ts';
 import { isGone } from './health.ts';
 import { isBlueGreen, jobStateOf, jobViewOf, known, type Scene } from './scene.ts';
@@ -37,10 +37,8 @@ function judgeDeploy(scene: Scene): Judgement {
     const retry = failedDeploy.retryTime === undefined ? 'when the spec changes' : `at ${failedDeploy.retryTime}`;
     return condition('Deployed', 'False', failedDeploy.reason, `${failedDeploy.message}; tried again ${retry}`);
   }
-  if (phase === 'DeployFailed') {
-    const refusal = describeRefusal(scene, scene.options.isRollbackForced ? 'Forced' : 'Mode');
-    return condition('Deployed', 'False', 'DeployFailed', refusal);
-  }
+  const refusal = phase === 'DeployFailed' ? findRefusal(scene) : undefined;
+  if (refusal !== undefined) return condition('Deployed', 'False', 'DeployFailed', refusal.message);
   if ('name' in desired && desired.name === status.currentRevision)
     return condition('Deployed', 'True', 'Deployed', `${desired.name} is deployed on cluster ${status.deployHash}`);
   if (!status.deployHash) return condition('Deployed', 'False', 'NotDeployed', 'Nothing has been deployed yet');

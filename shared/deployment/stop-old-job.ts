@@ -252,11 +252,14 @@ function findKeptCheckpoint(
   end: JobState,
 ): { readonly path: string; readonly time: number } | { readonly fault: string } {
   const config = known(view?.checkpointConfig);
-  if (end === 'Canceled' && config?.isRetainedOnCancellation === false)
-    return { fault: `its checkpoints are deleted when a job is cancelled; ${RETAIN}` };
-  if (end === 'Failed' && config?.isRetainedOnFailure === false)
-    return { fault: `its checkpoints are deleted when a job fails; ${RETAIN}` };
   const checkpoints = known(view?.checkpoints);
+  const madeNone = checkpoints?.completed === 0 && checkpoints.latestCompleted === undefined;
+  // What it was begun from is not deleted with a job, but one that runs may still make its first.
+  const hasOwn = !madeNone || !hasEnded(jobStateOf(view));
+  if (hasOwn && end === 'Canceled' && config?.isRetainedOnCancellation === false)
+    return { fault: `its checkpoints are deleted when a job is cancelled; ${RETAIN}` };
+  if (hasOwn && end === 'Failed' && config?.isRetainedOnFailure === false)
+    return { fault: `its checkpoints are deleted when a job fails; ${RETAIN}` };
   // A JobManager that knows the job knows its checkpoints: one that was recorded earlier has been deleted since.
   const isForgotten = end === 'Lost' || checkpoints === undefined;
   const latest = isForgotten

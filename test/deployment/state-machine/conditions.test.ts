@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  aCluster,
   aSilentJobManager,
   atRest,
   CHECKPOINT,
@@ -62,6 +63,16 @@ describe('Deployed', () => {
     });
 
     expect(conditionOf(next, 'Deployed')?.message).toMatch(/ImagePullBackOff; 503 from somewhere/);
+  });
+
+  it('is False without a cause where nothing keeps a change from being deployed next', () => {
+    const next = atRest({
+      spec: { image: 'orders:2' },
+      status: { phase: 'DeployFailed' },
+      seen: { clusters: [aCluster(OLD), aCluster(NEW)] },
+    });
+
+    expect(conditionOf(next, 'Deployed')).toMatchObject({ status: 'False', reason: 'NotUpToDate' });
   });
 
   it('is False with the cause while it is rolled back', () => {
