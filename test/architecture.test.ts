@@ -174,6 +174,7 @@ const RULES: readonly Rule[] = [
       'shared/replay/',
       'shared/kubernetes/',
       'shared/clock.ts',
+      'shared/concurrency.ts',
       'shared/control-plane.ts',
       'shared/errors.ts',
       'shared/units.ts',

@@ -1,8 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { systemClock } from '../clock.ts';
+import { settlesWithin } from '../concurrency.ts';
 import type { Cluster, Log } from '../control-plane.ts';
-import { reconcileShard } from '../controllers/reconcile.ts';
-import { COME_BACK_SECONDS } from '../controllers/round.ts';
+import type { ApplicationReport } from '../controllers/reconcile.ts';
+import { COME_BACK_SECONDS, PATIENCE_MILLISECONDS, reconcileByAndBy } from '../controllers/round.ts';
 import { scaleShard } from '../controllers/scale.ts';
 import { describeError } from '../errors.ts';
 import { SYNC_PERIOD_SECONDS } from '../kubernetes/flink-autoscaler.ts';
@@ -84,36 +85,46 @@ async function untilNextTick(interrupted: AbortSignal): Promise<void> {
   await wait(rest, undefined, { signal: interrupted }).catch(() => {});
 }
 
-/** A round over everything at first and with each minute of the clock; between them, over those that need one. */
+/**
+ * A round over everything at first and with each minute of the clock; between them, over those that need one. Rounds come one
+ * after the other, except that nobody waits for one that is slow.
+ */
 async function keepDeploying(work: Work): Promise<void> {
   const { calls, interrupted } = work;
+  const rounds = new Set<Promise<void>>();
   let nextMinute = 0;
-  let onTheirWay: readonly string[] = [];
   while (!interrupted.aborted) {
     const called = calls.take();
     const isWhole = Date.now() >= nextMinute;
     if (isWhole) nextMinute = (Math.floor(Date.now() / MINUTE_MILLISECONDS) + 1) * MINUTE_MILLISECONDS;
-    const only = [...new Set([...onTheirWay, ...called])];
-    onTheirWay = await runRound(work, isWhole ? undefined : only, only);
-    const comeBackTime = onTheirWay.length > 0 ? Date.now() + COME_BACK_SECONDS * 1000 : nextMinute;
-    await calls.waitUntil(Math.min(comeBackTime, nextMinute), interrupted);
+    const round = runRound(work, isWhole ? undefined : called, called).finally(() => rounds.delete(round));
+    rounds.add(round);
+    await settlesWithin(round, PATIENCE_MILLISECONDS);
+    await calls.waitUntil(nextMinute, interrupted);
+  }
+  await Promise.all(rounds);
+}
+
+/** Those who want to be looked at again soon call for that; after a round that failed, those who had called before. */
+async function runRound(work: Work, only: readonly string[] | undefined, called: readonly string[]): Promise<void> {
+  const { cluster, namespaces, log } = work;
+  const comeBack = (done: readonly ApplicationReport[]) =>
+    callLater(work, done.filter((report) => report.comesBack).map(keyOf));
+  try {
+    await reconcileByAndBy({ now: systemClock, log }, { cluster, namespaces, only }, comeBack);
+  } catch (error) {
+    log.error('round failed', { cluster: cluster.name, error: describeError(error) });
+    callLater(work, called);
   }
 }
 
-/** @returns who wants to be looked at again soon; after a round that failed, who did before */
-async function runRound(
-  { cluster, namespaces, log }: Work,
-  only: readonly string[] | undefined,
-  before: readonly string[],
-): Promise<readonly string[]> {
-  try {
-    const plane = { now: systemClock, log };
-    const { applications } = await reconcileShard(plane, cluster, namespaces, only && { only });
-    return applications.filter(({ comesBack }) => comesBack).map(keyOf);
-  } catch (error) {
-    log.error('round failed', { cluster: cluster.name, error: describeError(error) });
-    return before;
-  }
+function callLater({ calls, interrupted }: Work, applications: readonly string[]): void {
+  if (applications.length === 0) return;
+  const due = wait(COME_BACK_SECONDS * 1000, undefined, { signal: interrupted });
+  due.then(
+    () => calls.add(applications),
+    () => {},
+  );
 }
 
 function createTerminalLog(terminal: Terminal, output: CommonOptions['output']): Log {

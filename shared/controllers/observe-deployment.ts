@@ -128,12 +128,12 @@ export function jobManagerOf(client: KubernetesClient, { namespace, name }: Appl
 async function askJobManager(
   client: KubernetesClient,
   application: Application,
-  { hash, isInDoubt, of, plan }: Questions,
+  { hash, asksJobsFirst, of, plan }: Questions,
 ): Promise<readonly [string, JobManagerView]> {
   const jobManager = jobManagerOf(client, application, hash);
   // Before anything else of a job its state: what is read of its checkpoints then is no older than its end.
   const asking = attempt(jobManager.jobs());
-  const first = isInDoubt ? await asking : undefined;
+  const first = asksJobsFirst ? await asking : undefined;
   if (first !== undefined && 'unreadable' in first) {
     const details = silentJobs(of, first);
     return [hash, { jobs: first, overview: first, taskManagers: first, details }];

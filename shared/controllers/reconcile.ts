@@ -82,7 +82,7 @@ export async function reconcileShard(
   const world = only === undefined ? await readShard(client, namespaces, plane.log) : await readSome(client, only);
   const startTime = await plane.now();
   const round: Round = { plane, cluster: { ...cluster, client }, log: plane.log, startTime };
-  const applications = await mapBounded(inOrder(world), CONCURRENCY, async (seen) => {
+  const applications = await mapBounded(inOrder(world, startTime), CONCURRENCY, async (seen) => {
     const report = await reconcileOrReport(round, seen);
     onReport(report);
     return report;
@@ -90,12 +90,16 @@ export async function reconcileShard(
   return { cluster: cluster.name, applications };
 }
 
-/** Those whose JobManager was silent at the last look come last: nobody waits for it to time out. */
-function inOrder(world: readonly Seen[]): readonly Seen[] {
+/**
+ * Those whose JobManager was silent at the last look come last: nobody waits for it to time out. Where they are more than a
+ * round has time for, they begin elsewhere each minute.
+ */
+function inOrder(world: readonly Seen[], now: number): readonly Seen[] {
   const { silent = [], others = [] } = Object.groupBy(world, ({ application }) =>
     wasSilent(application.status) ? 'silent' : 'others',
   );
-  return [...others, ...silent];
+  const first = (Math.floor(now / 60_000) * CONCURRENCY) % Math.max(silent.length, 1);
+  return [...others, ...silent.slice(first), ...silent.slice(0, first)];
 }
 
 interface Round {
@@ -219,7 +223,7 @@ async function takeStep(round: Round, application: Application, known: Parts | u
   const next = step({ application, observation, now }, company);
 
   const recorded = await record(round, application, next, { now, isAlone: company === undefined });
-  // What is done to a job cannot be made conditional: it directly follows a write that is.
+  // What ends or begins a job cannot be made conditional on the application: it directly follows a write that is.
   if (recorded === application && next.effects.some(reachesJob)) await confirmUnchanged(cluster.client, application);
   const error = await act(round, recorded, next.effects, now);
   await tell(round, recorded, next.events, now);
@@ -329,10 +333,19 @@ function withoutCheckpoints(jobStatus: NonNullable<ApplicationStatus['jobStatus'
   return rest;
 }
 
-function reachesJob({ kind }: Effect): boolean {
-  return (
-    kind === 'TriggerSavepoint' || kind === 'CancelJob' || kind === 'SubmitJob' || kind === 'SetResourceRequirements'
-  );
+function reachesJob(effect: Effect): boolean {
+  switch (effect.kind) {
+    case 'TriggerSavepoint':
+    case 'CancelJob':
+    case 'SubmitJob':
+    case 'SetResourceRequirements':
+    case 'DeleteCluster':
+      return true;
+    case 'ScaleDeployment':
+      return effect.replicas === 0;
+    default:
+      return false;
+  }
 }
 
 /** Performs the effects one after the other; the first that fails is noted, and the machine decides what follows from it. */

@@ -1,11 +1,12 @@
 // A round of deployments that a message asked for: is it still wanted, what came of it, and when to look again.
 
 import { settlesWithin } from '../concurrency.ts';
-import type { ControlPlane } from '../control-plane.ts';
+import type { Cluster, ControlPlane } from '../control-plane.ts';
+import type { Namespaces } from '../kubernetes/lists.ts';
 import { keyOf } from '../kubernetes/paths.ts';
 import { formatTime } from '../units.ts';
 import { callForRound } from './call-for-round.ts';
-import { type ApplicationReport, reconcileShard } from './reconcile.ts';
+import { type ApplicationReport, type ReconcileReport, reconcileShard } from './reconcile.ts';
 import { isRoundTooLate } from './schedule.ts';
 import { openShard, type ShardName } from './shard.ts';
 
@@ -33,8 +34,8 @@ export interface RoundFigures {
 /** From one look at an application on its way to the next. */
 export const COME_BACK_SECONDS = 2;
 
-/** Every so often those that are done call for their next round: a JobManager that hangs delays no deployment but its own. */
-const PATIENCE_MILLISECONDS = 3000;
+/** So often those that are done are told: a JobManager that hangs delays no deployment but its own. */
+export const PATIENCE_MILLISECONDS = 3000;
 
 /**
  * Runs one round, unless it comes a whole minute late. Applications that are on their way call for the next round, up to the
@@ -58,20 +59,44 @@ export async function runRound(
     return;
   }
   const { cluster, namespaces } = await openShard(plane, { cluster: name, shard });
-  const ready: ApplicationReport[] = [];
-  const reconciling = reconcileShard(plane, cluster, namespaces, {
-    ...(only && { only }),
-    onReport: (report) => ready.push(report),
-  });
-  const comeBack = () => callForThose(plane, { cluster: name, shard, until }, ready.splice(0));
-  while (!(await settlesWithin(reconciling, PATIENCE_MILLISECONDS))) await comeBack();
-  const { applications } = await reconciling;
+  const comeBack = (done: readonly ApplicationReport[]) => callForThose(plane, { cluster: name, shard, until }, done);
+  const { applications } = await reconcileByAndBy(plane, { cluster, namespaces, only }, comeBack);
   const now = await plane.now();
   const figures = count(applications, only === undefined);
   if (figures.inTransition + figures.failures > 0)
     plane.log.info('round', { cluster: name, shard, ...figures, durationMilliseconds: now - startTime });
   finish(figures, now - startTime);
-  await comeBack();
+}
+
+/** What a round looks at. */
+export interface Scope {
+  readonly cluster: Cluster;
+  readonly namespaces: Namespaces;
+  /** Default: all of the shard. */
+  readonly only?: readonly string[] | undefined;
+}
+
+/**
+ * Reconciles, and tells every few seconds who is done by then: they can go on without waiting for one that is slow.
+ *
+ * @throws ControlPlaneError when the applications cannot be listed
+ */
+export async function reconcileByAndBy(
+  plane: Pick<ControlPlane, 'now' | 'log'>,
+  { cluster, namespaces, only }: Scope,
+  tell: (done: readonly ApplicationReport[]) => void | Promise<void>,
+): Promise<ReconcileReport> {
+  const done: ApplicationReport[] = [];
+  const onReport = (report: ApplicationReport) => void done.push(report);
+  const reconciling = reconcileShard(plane, cluster, namespaces, { onReport, ...(only && { only }) });
+  try {
+    while (!(await settlesWithin(reconciling, PATIENCE_MILLISECONDS))) await tell(done.splice(0));
+    await tell(done.splice(0));
+  } finally {
+    // A function that ended before would take its steps up again whenever it is called next, minutes after they were decided.
+    await reconciling.catch(() => {});
+  }
+  return reconciling;
 }
 
 /** Calls for the next round over those that are on their way. */

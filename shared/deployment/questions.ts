@@ -7,7 +7,7 @@ import type { ApplicationStatus, JobRequest } from './types.ts';
 export interface Questions {
   readonly hash: string;
   /** Whether to wait for a first answer before anything else is asked. */
-  readonly isInDoubt: boolean;
+  readonly asksJobsFirst: boolean;
   /** Whether this job could be run. */
   readonly plan?: JobRequest;
   readonly of: readonly JobQuestions[];
@@ -35,7 +35,7 @@ function questionsOf(scene: Scene, hash: string): Questions {
   const plan = planOf(scene, hash);
   return {
     hash,
-    isInDoubt: wasSilent(scene.status),
+    asksJobsFirst: wasSilent(scene.status),
     of: jobIdsOn(scene, hash).map((jobId) => questionsOfJob(scene, jobId)),
     ...(plan && { plan }),
   };

@@ -170,8 +170,9 @@ function shrinkingBusyEvent(leaving: number, busy: number | undefined) {
 }
 
 /**
- * The pods are gone, and the JobManager knows: a job that runs was not on one of them, or runs again. Flink's word for a job may
- * be some seconds old, so its slots have to be there as well.
+ * Whether no TaskManager more than wanted is left to the JobManager: a job that runs was not on one of the others, or runs again.
+ * (A Deployment does not count pods that are about to go.) Flink's word for a job may be some seconds old, so its slots have to
+ * be there as well.
  */
 function isShrunk(scene: Scene, target: Revision, job: Job): boolean {
   const deployment = taskManagerOf(scene);

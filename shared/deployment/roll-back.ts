@@ -43,6 +43,8 @@ export function rollBackJob(scene: Scene): Transition {
   const restoring = [...restoreSize(scene), ...pointService(scene, scene.status.deployHash ?? '')];
   const old = oldJob(scene);
   if (restoring.length > 0 || old.state === 'Unreadable') return wait(restoring);
+  // A savepoint ends by itself, and then the job with it: to give up before would be to leave it to that.
+  if (old.isSaving) return stay(scene);
   if (old.isLeaving) return wait([]);
   if (mayBeOvertaken(scene, old.state)) return stay(scene);
   if (old.state === 'Active' || old.state === 'Finished')
@@ -50,7 +52,7 @@ export function rollBackJob(scene: Scene): Transition {
   return resubmit(scene, { failure, wait });
 }
 
-/** No call to a JobManager lasts longer. */
+/** No call to a JobManager lasts longer: see the limits in flink/job-manager.ts. */
 const LONGEST_CALL_SECONDS = 30;
 
 /**
@@ -59,10 +61,11 @@ const LONGEST_CALL_SECONDS = 30;
  */
 function mayBeOvertaken(scene: Scene, old: JobState): boolean {
   const { kind, hash, jobId, isSubmitted, rollbackJobId, rollbackTime } = rolloutOf(scene);
-  if (rollbackTime === undefined || scene.now >= Date.parse(rollbackTime) + LONGEST_CALL_SECONDS * 1000) return false;
+  if (rollbackTime === undefined || rollbackJobId !== undefined) return false;
+  if (isPast(after(Date.parse(rollbackTime), LONGEST_CALL_SECONDS), scene.now)) return false;
   const isSubmitting = kind !== 'NewCluster' && jobId !== undefined && isSubmitted !== true;
-  const isInDoubt = isSubmitting && jobStateOf(jobViewOf(scene, hash, jobId)) === 'Lost';
-  return rollbackJobId === undefined && (old === 'Active' || isInDoubt);
+  const mayComeUp = isSubmitting && jobStateOf(jobViewOf(scene, hash, jobId)) === 'Lost';
+  return old === 'Active' || mayComeUp;
 }
 
 /** Says what must be done by hand: nothing runs now. */
@@ -162,7 +165,9 @@ export function replaceUpperBound(
 interface OldJob {
   readonly id: string;
   readonly state: JobState;
-  /** A savepoint that cancels it is being taken, or has just been, or it is being cancelled. */
+  /** A savepoint that cancels it is being taken. */
+  readonly isSaving: boolean;
+  /** One has just been taken, or it is being cancelled. */
   readonly isLeaving: boolean;
 }
 
@@ -172,9 +177,9 @@ function oldJob(scene: Scene): OldJob {
   const view = jobViewOf(scene, status.deployHash, id);
   const state = id === '' ? 'Lost' : jobStateOf(view);
   const savepoint = savepointOf(scene, view)?.state;
-  const isSaving = savepoint === 'InProgress' || savepoint === 'Completed';
-  const isLeaving = state === 'Cancelling' || (state === 'Active' && (isSaving || Boolean(status.savepointPath)));
-  return { id, state, isLeaving };
+  const isSaving = state === 'Active' && savepoint === 'InProgress';
+  const isSaved = savepoint === 'Completed' || Boolean(status.savepointPath);
+  return { id, state, isSaving, isLeaving: state === 'Cancelling' || (state === 'Active' && isSaved) };
 }
 
 /** The old job runs: it was never stopped, or runs again. */

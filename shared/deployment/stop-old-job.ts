@@ -5,6 +5,7 @@ import { FORCED } from './cluster-start.ts';
 import { isStopped, stopCluster } from './clusters.ts';
 import { nextId, rollBack } from './failures.ts';
 import {
+  after,
   clusterOf,
   enter,
   exhaustion,
@@ -149,6 +150,9 @@ function waitForEnd(scene: Scene, state: JobState): Transition {
   return stay(scene, mayEndByItself ? [] : [{ kind: 'CancelJob', hash, jobId: id }]);
 }
 
+/** Beyond the deadline: a job may end just before it, and its last checkpoint is known some seconds after its end. */
+const UNSETTLED_SECONDS = 60;
+
 /**
  * Recovering: there is no savepoint, so the latest checkpoint has to serve. It is looked for before the old job is touched; a
  * job whose checkpoints would be deleted with it, or that has none, is left running.
@@ -162,7 +166,8 @@ export function recoverFromCheckpoint(scene: Scene): Transition {
   // A savepoint that took longer than it was given is better than any checkpoint.
   if (savepoint?.state === 'Completed') return finishRecovering(scene, savepoint.location, state);
   if (hasEnded(state) || isBlueGreen(scene)) {
-    if (isUnsettled(view) && !isPast(rolloutOf(scene).deadline, scene.now)) return stay(scene);
+    if (isUnsettled(view) && !isPast(after(Date.parse(rolloutOf(scene).deadline), UNSETTLED_SECONDS), scene.now))
+      return stay(scene);
     const path = findRestorePath(scene, view, state);
     if ('path' in path) return finishRecovering(scene, path.path, state);
     if (options.fallsBackWithoutState) return goOnWithoutState(scene);
@@ -253,9 +258,8 @@ function findKeptCheckpoint(
 ): { readonly path: string; readonly time: number } | { readonly fault: string } {
   const config = known(view?.checkpointConfig);
   const checkpoints = known(view?.checkpoints);
-  const madeNone = checkpoints?.completed === 0 && checkpoints.latestCompleted === undefined;
   // What it was begun from is not deleted with a job, but one that runs may still make its first.
-  const hasOwn = !madeNone || !hasEnded(jobStateOf(view));
+  const hasOwn = !hasEnded(jobStateOf(view)) || checkpoints === undefined || hasMadeOne(checkpoints, jobOf(view)?.id);
   if (hasOwn && end === 'Canceled' && config?.isRetainedOnCancellation === false)
     return { fault: `its checkpoints are deleted when a job is cancelled; ${RETAIN}` };
   if (hasOwn && end === 'Failed' && config?.isRetainedOnFailure === false)
@@ -266,6 +270,11 @@ function findKeptCheckpoint(
     ? recordedCheckpoint(scene)
     : (checkpoints.latestCompleted ?? beginningOf(scene, checkpoints));
   return latest ?? { fault: 'there is no completed checkpoint' };
+}
+
+/** A JobManager that has found its job again, with high availability, counts anew: then the job was restored from its own. */
+function hasMadeOne({ completed, latestCompleted, latestRestored }: Checkpoints, jobId = ''): boolean {
+  return completed > 0 || latestCompleted !== undefined || latestRestored?.path.includes(`/${jobId}/`) === true;
 }
 
 const RETAIN = 'execution.checkpointing.externalized-checkpoint-retention: RETAIN_ON_CANCELLATION keeps them';

@@ -103,6 +103,7 @@ export interface JobManager {
 }
 
 type Limits = Partial<CallLimits>;
+// None longer than 30 s: for so long a rollback waits for calls that may be under way (deployment/roll-back.ts).
 const QUESTION: Limits = { timeoutMilliseconds: 5000, maxAttempts: 2, budgetMilliseconds: 8000 };
 const ORDER: Limits = { timeoutMilliseconds: 10_000, maxAttempts: 2, budgetMilliseconds: 12_000 };
 /** As long as a main method may take that is waited for. Flink goes on with it when nobody waits. */
@@ -139,20 +140,25 @@ export function createJobManager(client: KubernetesClient, { namespace, service 
     return isNotThere(answer) ? undefined : understood(method, schema, answer);
   }
 
+  /** Whether every page about a job was made after its end. */
+  async function hasEndedLongAgo(jobId: string): Promise<boolean> {
+    const [sinceEnd, refreshInterval] = await Promise.all([
+      find('GetJobOverview', jobPath(jobId), TimeSinceEnd),
+      ask('GetDashboardConfiguration', '/config', RefreshInterval),
+    ]);
+    return sinceEnd === undefined || sinceEnd >= refreshInterval + REFRESH_MARGIN;
+  }
+
   return {
     overview: () => ask('GetClusterOverview', '/overview', Overview),
     taskManagers: () => ask('GetTaskManagers', '/taskmanagers', TaskManagers),
     jobs: () => ask('GetJobs', '/jobs', Jobs),
     job: (jobId) => find('GetJobOverview', jobPath(jobId), Job),
     async checkpoints(jobId, hasEnded) {
+      // Before the page itself: what is settled now is settled in every page that is asked for later.
+      const isSettled = hasEnded && (await hasEndedLongAgo(jobId));
       const found = await find('GetCheckpointCounts', jobPath(jobId, '/checkpoints'), Checkpoints);
-      if (found === undefined || !hasEnded) return found?.checkpoints;
-      const [sinceEnd, refreshInterval] = await Promise.all([
-        find('GetJobOverview', jobPath(jobId), TimeSinceEnd),
-        ask('GetDashboardConfiguration', '/config', RefreshInterval),
-      ]);
-      const isSettled = sinceEnd === undefined || sinceEnd >= refreshInterval + REFRESH_MARGIN;
-      return settle(found, isSettled);
+      return found && hasEnded ? settle(found, isSettled) : found?.checkpoints;
     },
     checkpointConfig: (jobId) => find('GetCheckpointConfig', jobPath(jobId, '/checkpoints/config'), CheckpointConfig),
     async failureCause(jobId) {

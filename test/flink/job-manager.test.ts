@@ -303,6 +303,16 @@ describe.each(VERSIONS)('a JobManager of Flink %s', (version) => {
       },
     );
 
+    it('of a job that has ended only after it has said how long ago that was', async () => {
+      const { jobManager, jobId, asked } = await replayWithJob('checkpoints-retain-cancel', endedJob(2000));
+
+      await jobManager.checkpoints(jobId, true);
+
+      const paths = asked.map(({ url }) => url?.replace(PROXY, ''));
+      expect(paths.slice(0, 2).toSorted()).toEqual(['/config', `/jobs/${jobId}`]);
+      expect(paths[2]).toBe(`/jobs/${jobId}/checkpoints`);
+    });
+
     it.each(['checkpoints-retain-cancel', 'checkpoints-retain-fail'])(
       'the last one of a job that has ended some seconds ago: %s',
       async (name) => {

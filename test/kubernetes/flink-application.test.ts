@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_TASK_SLOTS } from '../../shared/deployment/parallelism.ts';
 import { readFlinkApplication } from '../../shared/kubernetes/flink-application.ts';
 
 function aWireApplication({
@@ -37,7 +36,7 @@ describe('readFlinkApplication', () => {
   });
 
   it.each([
-    ['no taskManagerConfig', { parallelism: 4 }, { parallelism: 4, taskSlots: DEFAULT_TASK_SLOTS }],
+    ['no taskManagerConfig', { parallelism: 4 }, { parallelism: 4, taskSlots: 16 }],
     [
       'no slots',
       { parallelism: 4, taskManagerConfig: { replicas: 1 } },

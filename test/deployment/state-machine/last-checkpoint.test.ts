@@ -9,10 +9,12 @@ import {
   CHECKPOINT,
   completed,
   effectsOf,
-  inSeconds,
   midway,
+  NOW,
   OLD_JOB,
+  oldJob,
   ROLLBACK_JOB,
+  SAVEPOINT,
   secondsAgo,
 } from '../scenes.ts';
 
@@ -24,12 +26,15 @@ const cluster = (view: JobView) => ({ old: { jobManager: aJobManager({ jobs: { [
 const unsettled = (state: string) => cluster({ ...aJob({ state }), checkpoints: { unreadable: 'not known yet' } });
 
 describe('a job that has just ended', () => {
-  it('is waited for in Recovering until its last checkpoint is known, or the phase is over', () => {
+  it('is waited for in Recovering until its last checkpoint is known, or a minute after the phase is over', () => {
     const waiting = midway('Recovering', { status, ...unsettled('CANCELED') });
     const known = midway('Recovering', { status, ...cluster(aJob({ state: 'CANCELED', checkpoints: settled })) });
-    const late = midway('Recovering', { status, ...unsettled('CANCELED'), rollout: { deadline: inSeconds(0) } });
+    const over = (seconds: number) =>
+      midway('Recovering', { status, ...unsettled('CANCELED'), rollout: { deadline: secondsAgo(seconds) } });
+    const late = over(60);
 
-    expect(waiting).toMatchObject({ status: { phase: 'Recovering' }, effects: [] });
+    for (const next of [waiting, over(0), over(59)])
+      expect(next).toMatchObject({ status: { phase: 'Recovering' }, effects: [] });
     expect(known.status).toMatchObject({ phase: 'SubmittingJob', savepointPath: CHECKPOINT });
     expect(late.status).toMatchObject({ phase: 'SubmittingJob', savepointPath: RECORDED });
   });
@@ -42,6 +47,24 @@ describe('a job that has just ended', () => {
 
     expect(waiting.status.phase).toBe('Running');
     expect(known.status).toMatchObject({ phase: 'SubmittingJob', savepointPath: CHECKPOINT });
+  });
+
+  it.each`
+    restored                                                   | what                             | savepointPath
+    ${{ path: SAVEPOINT, isSavepoint: true }}                  | ${'a savepoint'}                 | ${SAVEPOINT}
+    ${{ path: 's3://c/other/chk-3', isSavepoint: false }}      | ${'the checkpoint of another'}   | ${'s3://c/other/chk-3'}
+    ${{ path: `s3://c/${OLD_JOB}/chk-3`, isSavepoint: false }} | ${'its own, which went with it'} | ${undefined}
+  `('without a checkpoint since it was begun from $what begins there', ({ restored, savepointPath }) => {
+    const next = atRest({
+      spec: { restartPolicy: 'FromLatestCheckpoint' },
+      old: oldJob({
+        state: 'FAILED',
+        checkpoints: { latestRestored: { ...restored, time: NOW - 60_000 } },
+        config: { isRetainedOnCancellation: false, isRetainedOnFailure: false },
+      }),
+    });
+
+    expect(next.status.savepointPath).toBe(savepointPath);
   });
 
   it('is not rolled back to an earlier checkpoint', () => {

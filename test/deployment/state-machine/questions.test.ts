@@ -41,14 +41,14 @@ const midway = (phase: string, rollout: Parameters<typeof aRollout>[0] = {}, sta
 const asked = (questions: ReturnType<typeof askFor>, hash: string) => questions.find((each) => each.hash === hash);
 
 it.each`
-  type            | status       | isInDoubt
+  type            | status       | asksJobsFirst
   ${'JobRunning'} | ${'Unknown'} | ${true}
   ${'JobRunning'} | ${'False'}   | ${false}
   ${'Deployed'}   | ${'Unknown'} | ${false}
-`('waits for a first answer where $type is $status: $isInDoubt', ({ type, status, isInDoubt }) => {
+`('waits for a first answer where $type is $status: $asksJobsFirst', ({ type, status, asksJobsFirst }) => {
   const condition = { type, status, reason: 'Any', message: '', lastTransitionTime: secondsAgo(1) };
 
-  expect(ask({ status: { conditions: [condition] } })).toMatchObject([{ isInDoubt }]);
+  expect(ask({ status: { conditions: [condition] } })).toMatchObject([{ asksJobsFirst }]);
 });
 
 describe('at rest', () => {
@@ -58,7 +58,7 @@ describe('at rest', () => {
     expect(questions).toEqual([
       {
         hash: OLD,
-        isInDoubt: false,
+        asksJobsFirst: false,
         of: [
           {
             jobId: OLD_JOB,

@@ -129,6 +129,16 @@ describe('RollingBackJob', () => {
     expect(next.effects).toEqual([]);
   });
 
+  it('gives up no job that a savepoint is about to end, however late it is', () => {
+    const next = rollingBack({
+      status: { savepointPath: '', savepointTriggerId: 'd'.repeat(32) },
+      old: oldJob({ savepoint: { state: 'InProgress' } }),
+      rollout: { deadline: secondsAgo(1) },
+    });
+
+    expect(next).toMatchObject({ status: { phase: 'RollingBackJob' }, effects: [] });
+  });
+
   it('waits until no call of another round that would end the old job can be under way', () => {
     const begun = (seconds: number) =>
       rollingBack({
