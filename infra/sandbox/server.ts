@@ -200,12 +200,11 @@ export class Sandbox {
   }
 
   async #answerWithFault(request: SandboxRequest, fault: FaultEffect | undefined): Promise<Answer | undefined> {
-    if (fault?.kind === 'status') return faultAnswer(fault);
-    if (fault?.kind === 'drop-before' || fault?.kind === 'hang') return undefined;
     if (fault?.kind === 'delay-ms') await sleep(fault.milliseconds);
-    const answer = this.#answer(request);
+    const isKept = fault?.kind === 'status' || fault?.kind === 'drop-before' || fault?.kind === 'hang';
+    const answer = isKept ? undefined : this.#answer(request);
     await this.hooks.callAfter(request);
-    return packed(request, answer);
+    return fault?.kind === 'status' ? faultAnswer(fault) : answer && packed(request, answer);
   }
 
   /** What the world answers once it is brought to the present. */
@@ -290,7 +289,7 @@ class Hooks {
     return () => void this.#before.delete(hook);
   }
 
-  /** Calls the hook when a request has taken effect and before it is answered. */
+  /** Calls the hook when a request has taken effect, or was kept from it by a fault, and before it is answered. */
   after(hook: RequestHook): () => void {
     this.#after.add(hook);
     return () => void this.#after.delete(hook);

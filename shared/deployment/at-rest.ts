@@ -4,7 +4,7 @@
 import { beginInPlace, beginNewCluster } from './begin.ts';
 import { FORCED } from './cluster-start.ts';
 import { creation, isComplete, scaleTo } from './clusters.ts';
-import { forgetFailure } from './failures.ts';
+import { failureOf, forgetFailure } from './failures.ts';
 import { jobManagersOf } from './flink-config.ts';
 import { areSameButForSize } from './identity.ts';
 import {
@@ -32,7 +32,7 @@ import {
 import { findRestorePath, isUnsettled } from './stop-old-job.ts';
 import { pointService } from './submit.ts';
 import { genericServiceName } from './templates.ts';
-import type { ApplicationStatus, Effect, Event, FailedDeploy, Failure, JobView } from './types.ts';
+import type { ApplicationStatus, Effect, Event, Failure, JobView, OneFailedDeploy } from './types.ts';
 
 /** So many revisions are kept beside those in use: what was deployed can be looked up, and deployed again. */
 const REVISION_HISTORY_LIMIT = 10;
@@ -66,12 +66,12 @@ function findChange(scene: Scene, { name, specDigest }: WantedRevision): Change 
   const { status, now } = scene;
   if (name === status.currentRevision) return 'Same';
   if (findRefusal(scene) !== undefined) return 'Refused';
-  const { failedDeploy: failed } = status;
-  const isKnownToFail = failed?.revision === name && (failed.specDigest ?? specDigest) === specDigest;
+  const failed = failureOf(status, name);
+  const isKnownToFail = failed !== undefined && (failed.specDigest ?? specDigest) === specDigest;
   return isKnownToFail && !mayRetry(failed, now) ? 'Waits' : 'Begin';
 }
 
-function mayRetry({ retryTime }: FailedDeploy, now: number): boolean {
+function mayRetry({ retryTime }: OneFailedDeploy, now: number): boolean {
   return isPast(retryTime, now);
 }
 
@@ -191,7 +191,9 @@ export function deletion(scene: Scene, hash: string, ...services: readonly strin
 }
 
 function prune({ observation, status, desired }: Scene): readonly Effect[] {
-  const used = [status.currentRevision, 'name' in desired ? desired.name : undefined, status.failedDeploy?.revision];
+  const { failedDeploy, currentRevision: current } = status;
+  const failed = [failedDeploy?.revision, failedDeploy?.earlier?.revision];
+  const used = [current, 'name' in desired ? desired.name : undefined, ...failed];
   const unused = [...observation.revisions.keys()].filter((name) => !used.includes(name));
   return unused
     .slice(0, Math.max(0, unused.length - REVISION_HISTORY_LIMIT))
@@ -201,15 +203,16 @@ function prune({ observation, status, desired }: Scene): readonly Effect[] {
 /** With restartPolicy FromLatestCheckpoint, a job that has failed or was lost begins again where its latest checkpoint was. */
 function restart(scene: Scene): Transition | undefined {
   const { status, options, now } = scene;
-  const { deployHash, currentRevision: revision, failedDeploy } = status;
+  const { deployHash, currentRevision: revision } = status;
   if (!options.restartsFromCheckpoint || !deployHash || !revision || isBlueGreen(scene)) return undefined;
   const view = deployedJobView(scene);
   const state = jobStateOf(view);
   if (state !== 'Lost' && state !== 'Failed') return undefined;
-  if (failedDeploy?.revision === revision && !mayRetry(failedDeploy, now)) return undefined;
+  const failed = failureOf(status, revision);
+  if (failed !== undefined && !mayRetry(failed, now)) return undefined;
   if (isUnsettled(view)) return undefined;
   const origin = findRestorePath(scene, view, state);
-  if (isUnsettled(view) || ('fault' in origin && !options.fallsBackWithoutState)) return undefined;
+  if ('fault' in origin && !options.fallsBackWithoutState) return undefined;
   const savepointPath = 'path' in origin ? origin.path : '';
   return beginRestart(scene, { deployHash, revision, savepointPath });
 }

@@ -3,6 +3,7 @@
 import { formatTime } from '../units.ts';
 import { findRefusal } from './at-rest.ts';
 import { describeWaitingChange } from './dual-running.ts';
+import { failureOf } from './failures.ts';
 import { isGone } from './health.ts';
 import { isBlueGreen, jobStateOf, jobViewOf, known, type Scene } from './scene.ts';
 import { findRestorePath, isUnsettled } from './stop-old-job.ts';
@@ -130,11 +131,10 @@ function remedy(scene: Scene, view: JobView | undefined): string {
   if (isBlueGreen(scene)) return 'In BlueGreen no job is started again: change spec.restartNonce to deploy it again';
   if (!options.restartsFromCheckpoint)
     return 'restartPolicy is Never: change spec.restartNonce to deploy it again, or set restartPolicy to FromLatestCheckpoint';
-  const { failedDeploy } = status;
-  if (failedDeploy !== undefined && failedDeploy.revision === status.currentRevision)
-    return `It is started again at ${failedDeploy.retryTime}`;
-  const origin = findRestorePath(scene, view, jobStateOf(view));
+  const failed = failureOf(status, status.currentRevision);
+  if (failed !== undefined) return `It is started again at ${failed.retryTime}`;
   if (isUnsettled(view)) return 'Its JobManager does not say yet which checkpoints there are';
+  const origin = findRestorePath(scene, view, jobStateOf(view));
   if ('path' in origin) return `It is started again from ${origin.path}`;
   return options.fallsBackWithoutState
     ? 'It is started again without state'

@@ -17,7 +17,7 @@ import {
   telling,
   warning,
 } from './scene.ts';
-import type { ApplicationStatus, FailedDeploy, Failure, LastSeenError } from './types.ts';
+import type { ApplicationStatus, FailedDeploy, Failure, LastSeenError, OneFailedDeploy } from './types.ts';
 
 /** Reasons after which only the user can help: the same revision is not tried again by itself. */
 const FINAL_REASONS = ['ForcedRollback', 'TornDown'];
@@ -66,21 +66,39 @@ export function forgetFailure(status: ApplicationStatus): ApplicationStatus {
 
 function rememberFailure(scene: Scene, failure: Failure): FailedDeploy {
   const { status, now } = scene;
-  const { revision } = rolloutOf(scene);
-  const before = status.failedDeploy?.revision === revision ? status.failedDeploy.attempts : 0;
+  const { revision, kind } = rolloutOf(scene);
+  const before = failureOf(status, revision)?.attempts ?? 0;
   const backoff = findBackoff(scene, failure.reason);
+  const earlier = kind === 'Restart' ? failureBeside(status, revision) : undefined;
   return {
     ...describeFailure(scene, failure),
     attempts: before + 1,
     ...(backoff && { retryTime: after(now, Math.min(backoff.first * 2 ** before, backoff.longest)) }),
+    ...(earlier && { earlier }),
   };
+}
+
+/** How a revision has failed, if it did and nothing has been deployed since. */
+export function failureOf(status: ApplicationStatus, revision: string | undefined): OneFailedDeploy | undefined {
+  return failuresIn(status).find((failed) => failed.revision === revision);
+}
+
+/** How another revision has failed: whatever becomes of a job that is only begun again, that still holds. */
+export function failureBeside(status: ApplicationStatus, revision: string): OneFailedDeploy | undefined {
+  return failuresIn(status).find((failed) => failed.revision !== revision);
+}
+
+function failuresIn({ failedDeploy }: ApplicationStatus): readonly OneFailedDeploy[] {
+  if (failedDeploy === undefined) return [];
+  const { earlier, ...failed } = failedDeploy;
+  return earlier === undefined ? [failed] : [failed, earlier];
 }
 
 /** What was deployed when it failed, and why it failed. */
 export function describeFailure(
   scene: Scene,
   { reason, message }: Failure,
-): Omit<FailedDeploy, 'attempts' | 'retryTime'> {
+): Omit<OneFailedDeploy, 'attempts' | 'retryTime'> {
   const { now, desired } = scene;
   const { revision, hash } = rolloutOf(scene);
   const target = targetRevision(scene);

@@ -31,7 +31,7 @@ import {
 } from './scene.ts';
 import { findRestorePath, isUnsettled } from './stop-old-job.ts';
 import { judgeStart, newJobStatus, pointService, selectorOf } from './submit.ts';
-import type { Effect, Failure, JobStatus, JobSubmission, ResourceRequirements } from './types.ts';
+import type { Effect, Failure, JobStatus, JobSubmission, JobView, ResourceRequirements } from './types.ts';
 
 export function rollBackJob(scene: Scene): Transition {
   const failure = rolloutOf(scene).failure ?? { reason: 'DeployFailed', message: 'The deploy failed' };
@@ -213,7 +213,8 @@ function resubmit(scene: Scene, { failure, wait }: Rollback): Transition {
   if (job !== undefined) {
     const verdict = judgeStart(scene, job, known(view?.failureCause) ?? '');
     if (verdict === 'Waiting') return stay(scene);
-    if (verdict !== 'Up') return tryAgain(scene, failure, verdict.message);
+    if (verdict !== 'Up' && isUnsettled(view)) return wait([]);
+    if (verdict !== 'Up') return tryAgain(withProgress(scene, view), failure, verdict.message);
     const brought = bringBack(scene, failure, newJobStatus(scene, job.id, origin.path));
     return telling(brought, normal('RollbackSucceeded', `Job ${job.id} runs again on cluster ${hash}`));
   }
@@ -237,6 +238,13 @@ function announceRollback(scene: Scene, savepointPath: string): Transition | und
   const rollout = { ...rolloutOf(scene), attempts, rollbackJobId: adopted?.id ?? id, deadline };
   // With the id goes the place from which the job begins, so that each further look means the same.
   return note(scene, { savepointPath, rollout });
+}
+
+/** A job that ran for a while before it failed may have got further than the savepoint it began from. */
+function withProgress(scene: Scene, view: JobView | undefined): Scene {
+  const latest = known(view?.checkpoints)?.latestCompleted;
+  if (latest === undefined || scene.options.isSavepointDisabled) return scene;
+  return { ...scene, status: { ...scene.status, savepointPath: latest.path } };
 }
 
 /** An id serves once: the next try has another, after a while. */

@@ -4,7 +4,7 @@
 import { pinAgain } from './begin.ts';
 import { FORCED, revisionMissing } from './cluster-start.ts';
 import { stopCluster } from './clusters.ts';
-import { forgetFailure, nextId, rollBack } from './failures.ts';
+import { failureBeside, forgetFailure, nextId, rollBack } from './failures.ts';
 import {
   after,
   clusterOf,
@@ -210,8 +210,8 @@ function succeed(scene: Scene, revision: Revision, job: Job): Transition {
   const kept = forgetDeploy(scene.status);
   const { kind, revision: name, hash } = rolloutOf(scene);
   // A job that was only begun again says nothing of another revision that has failed.
-  const isOthers = kind === 'Restart' && kept.failedDeploy !== undefined && kept.failedDeploy.revision !== name;
-  const status = forgetErrors(isOthers ? kept : forgetFailure(kept));
+  const others = kind === 'Restart' ? failureBeside(kept, name) : undefined;
+  const status = forgetErrors(others ? { ...kept, failedDeploy: others } : forgetFailure(kept));
   const jobStatus = recordJob(scene, status.jobStatus, { revision, id: job.id });
   const events: Event[] = job.state === 'FINISHED' ? [normal('JobFinished', `Job ${job.id} has finished`)] : [];
   if (isBlueGreen(scene) && !isFirstDeploy(scene) && kind === 'NewCluster')
@@ -220,7 +220,7 @@ function succeed(scene: Scene, revision: Revision, job: Job): Transition {
       effects: [],
       events,
     };
-  const phase = isOthers ? 'DeployFailed' : 'Running';
+  const phase = others ? 'DeployFailed' : 'Running';
   const deployed = {
     phase,
     deployHash: hash,

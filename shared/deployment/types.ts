@@ -265,7 +265,12 @@ export type RolloutKind =
   /** The same revision on the same cluster, from the latest checkpoint: its job was lost or has failed. */
   | 'Restart';
 
-export interface FailedDeploy {
+export interface FailedDeploy extends OneFailedDeploy {
+  /** Of a restart that has failed: the failure of another revision before it, which still holds. */
+  readonly earlier?: OneFailedDeploy;
+}
+
+export interface OneFailedDeploy {
   readonly revision: string;
   readonly hash: string;
   readonly parallelism: number;

@@ -7,9 +7,9 @@ import type {
   ClusterStatus as ClusterFields,
   Condition as ConditionFields,
   Deletion as DeletionFields,
-  FailedDeploy as FailedDeployFields,
   JobStatus as JobFields,
   LastSeenError as LastSeenErrorFields,
+  OneFailedDeploy as OneFailedDeployFields,
   Rollout as RolloutFields,
   VersionStatus as VersionFields,
 } from '../deployment/types.ts';
@@ -86,7 +86,7 @@ const Rollout = z.object({
   rollbackTime: z.string().exactOptional(),
 } satisfies SchemasOf<RolloutFields>);
 
-const FailedDeploy = z.object({
+const OneFailedDeploy = z.object({
   revision: z.string(),
   hash: z.string(),
   parallelism: Count,
@@ -97,7 +97,9 @@ const FailedDeploy = z.object({
   specDigest: z.string().exactOptional(),
   attempts: Count,
   retryTime: z.string().exactOptional(),
-} satisfies SchemasOf<FailedDeployFields>);
+} satisfies SchemasOf<OneFailedDeployFields>);
+
+const FailedDeploy = OneFailedDeploy.extend({ earlier: OneFailedDeploy.exactOptional() });
 
 const Deletion = z.object({
   deadline: z.string(),

@@ -67,8 +67,47 @@ it.each([
     await orders.rounds(10);
 
     await orders.scale(4);
-    await orders.rounds(900);
+    await orders.roundsUntil(() => (orders.lastRun()?.parallelism ?? 0) === 8, { seconds: 900 });
+    await orders.roundsUntil('Running');
 
-    expect(orders.phases().filter((phase) => phase === 'SubmittingJob')).toHaveLength(2);
+    expect(orders.livingJobs()).toMatchObject([{ state: 'RUNNING', parallelism: 8 }]);
+    expect(orders.lastRun()?.restoredFrom).toContain('/chk-');
+    expect(orders.runs()[0]?.cluster).not.toBe(orders.lastRun()?.cluster);
   },
 );
+
+it('tries neither a version that had to go back nor the one before it again and again, where neither comes up', async () => {
+  const orders = await aTroubledApplication({
+    restartPolicy: 'FromLatestCheckpoint',
+    flinkConfig: { 'restart-strategy.type': 'none' },
+  });
+  await orders.rounds(20);
+  for (const image of [IMAGE, NEXT_IMAGE]) orders.describeJar(image, { failsAtStart: 'no such topic' });
+  orders.changeImage();
+  await orders.roundsUntil('DeployFailed', { seconds: 600 });
+  const time = orders.sandbox.clock.now();
+
+  await orders.rounds(400);
+
+  // The old version once or twice, five minutes after it has failed; the new one not before the spec changes.
+  const tried = orders.runs().filter(({ submittedTime }) => submittedTime >= time);
+  expect(new Set(tried.map(({ image }) => image))).toEqual(new Set([IMAGE]));
+  expect(tried.length).toBeLessThanOrEqual(2);
+});
+
+it('brings a job back from what it has counted meanwhile, where it ran and failed between two rounds', async () => {
+  const orders = await aTroubledApplication({ flinkConfig: { 'restart-strategy.type': 'none' } });
+  await orders.rounds(20);
+  orders.describeJar(NEXT_IMAGE, { failsAtStart: 'no such topic' });
+  orders.changeImage();
+  await orders.roundsUntil(() => orders.lastRun()?.jobId === orders.status().rollout?.rollbackJobId);
+
+  orders.sandbox.clock.advance(30);
+  orders.failJob({ isFatal: true });
+  await orders.roundsUntil('DeployFailed');
+
+  const failed = orders.runs().at(-2);
+  const latest = orders.sandbox.flink.snapshots().findLast(({ jobId }) => jobId === failed?.jobId);
+  expect(latest?.count).toBeGreaterThan(failed?.startCount ?? 0);
+  expect(orders.lastRun()).toMatchObject({ state: 'RUNNING', restoredFrom: latest?.path, startCount: latest?.count });
+});

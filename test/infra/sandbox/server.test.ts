@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { FaultEffect } from '../../../infra/sandbox/faults.ts';
 import { type Sandbox, startSandbox } from '../../../infra/sandbox/server.ts';
 import { anApplication, applications, ask } from './ask.ts';
 
@@ -101,6 +102,19 @@ describe('a hook', () => {
     const asked = `PATCH ${applications}/orders/scale`;
     expect(seen).toEqual([{ replicas: 2 }, { replicas: 3 }, asked, { replicas: 3 }, asked]);
   });
+
+  it.each<FaultEffect>([{ kind: 'status', code: 500 }, { kind: 'drop-before' }, { kind: 'hang' }])(
+    'hears of a request that meets $kind as of any other, once it is certain that nothing is done',
+    async (effect) => {
+      const { promise: heard, resolve: hear } = Promise.withResolvers<object>();
+      sandbox.hooks.after(({ method }) => hear({ method, stored: stored() }));
+      sandbox.faults.add({ path: /scale/, ...effect });
+
+      scale(3).catch(() => {});
+
+      expect(await heard).toEqual({ method: 'PATCH', stored: { replicas: 2 } });
+    },
+  );
 });
 
 it('logs every request with what was written', async () => {
