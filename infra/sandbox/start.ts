@@ -84,7 +84,8 @@ function invite({ sandbox }: Story): void {
   const kubeconfig = join(mkdtempSync(join(tmpdir(), 'headrace-')), 'kubeconfig');
   writeFileSync(kubeconfig, sandbox.kubeconfig);
   console.log(`
-The sandbox is up at ${sandbox.url} and goes on in real time; Ctrl-C ends it. In another terminal:
+The sandbox is up at ${sandbox.url} and goes on in real time, Headrace's functions with it; Ctrl-C ends it. In another terminal, in this
+directory:
 
   export KUBECONFIG=${kubeconfig}
   npx headrace check

@@ -108,7 +108,9 @@ function judgeJob(scene: Scene): Judgement {
             'JobRunning',
             'True',
             'JobRunning',
-            `Job ${id} runs with parallelism ${jobStatus.parallelism ?? 'unknown'}`,
+            jobStatus.parallelism === undefined
+              ? `Job ${id} runs`
+              : `Job ${id} runs with parallelism ${jobStatus.parallelism}`,
           )
         : condition('JobRunning', 'False', 'JobNotRunning', `Job ${id} is ${jobStatus?.state}${causeOf(view)}`);
     default:
