@@ -2,13 +2,11 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { systemClock } from '../clock.ts';
 import { settlesWithin } from '../concurrency.ts';
 import type { Cluster, Log } from '../control-plane.ts';
-import type { ApplicationReport } from '../controllers/reconcile.ts';
 import { COME_BACK_SECONDS, PATIENCE_MILLISECONDS, reconcileByAndBy } from '../controllers/round.ts';
 import { scaleShard } from '../controllers/scale.ts';
 import { describeError } from '../errors.ts';
 import { SYNC_PERIOD_SECONDS } from '../kubernetes/flink-autoscaler.ts';
 import type { Namespaces } from '../kubernetes/lists.ts';
-import { keyOf } from '../kubernetes/paths.ts';
 import { formatTime } from '../units.ts';
 import { Calls } from './calls.ts';
 import {
@@ -108,10 +106,10 @@ async function keepDeploying(work: Work): Promise<void> {
 /** Those who want to be looked at again soon call for that; after a round that failed, those who had called before. */
 async function runRound(work: Work, only: readonly string[] | undefined, called: readonly string[]): Promise<void> {
   const { cluster, namespaces, log } = work;
-  const comeBack = (done: readonly ApplicationReport[]) =>
-    callLater(work, done.filter((report) => report.comesBack).map(keyOf));
   try {
-    await reconcileByAndBy({ now: systemClock, log }, { cluster, namespaces, only }, comeBack);
+    await reconcileByAndBy({ now: systemClock, log }, { cluster, namespaces, only }, (onTheirWay) =>
+      callLater(work, onTheirWay),
+    );
   } catch (error) {
     log.error('round failed', { cluster: cluster.name, error: describeError(error) });
     callLater(work, called);

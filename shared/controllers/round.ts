@@ -59,7 +59,7 @@ export async function runRound(
     return;
   }
   const { cluster, namespaces } = await openShard(plane, { cluster: name, shard });
-  const comeBack = (done: readonly ApplicationReport[]) => callForThose(plane, { cluster: name, shard, until }, done);
+  const comeBack = (onTheirWay: readonly string[]) => callForThose(plane, { cluster: name, shard, until }, onTheirWay);
   const { applications } = await reconcileByAndBy(plane, { cluster, namespaces, only }, comeBack);
   const now = await plane.now();
   const figures = count(applications, only === undefined);
@@ -77,21 +77,22 @@ export interface Scope {
 }
 
 /**
- * Reconciles, and tells every few seconds who is done by then: they can go on without waiting for one that is slow.
+ * Reconciles, and calls back every few seconds with those (namespace/name) that are done by then and want to be looked at again
+ * soon: they can go on without waiting for one that is slow.
  *
  * @throws ControlPlaneError when the applications cannot be listed
  */
 export async function reconcileByAndBy(
   plane: Pick<ControlPlane, 'now' | 'log'>,
   { cluster, namespaces, only }: Scope,
-  tell: (done: readonly ApplicationReport[]) => void | Promise<void>,
+  comeBack: (onTheirWay: readonly string[]) => void | Promise<void>,
 ): Promise<ReconcileReport> {
-  const done: ApplicationReport[] = [];
-  const onReport = (report: ApplicationReport) => void done.push(report);
+  const onTheirWay: string[] = [];
+  const onReport = (report: ApplicationReport) => void (report.comesBack && onTheirWay.push(keyOf(report)));
   const reconciling = reconcileShard(plane, cluster, namespaces, { onReport, ...(only && { only }) });
   try {
-    while (!(await settlesWithin(reconciling, PATIENCE_MILLISECONDS))) await tell(done.splice(0));
-    await tell(done.splice(0));
+    while (!(await settlesWithin(reconciling, PATIENCE_MILLISECONDS))) await comeBack(onTheirWay.splice(0));
+    await comeBack(onTheirWay.splice(0));
   } finally {
     // A function that ended before would take its steps up again whenever it is called next, minutes after they were decided.
     await reconciling.catch(() => {});
@@ -103,11 +104,10 @@ export async function reconcileByAndBy(
 async function callForThose(
   plane: ControlPlane,
   minute: ShardName & Pick<RoundRequest, 'until'>,
-  reports: readonly ApplicationReport[],
+  applications: readonly string[],
 ): Promise<void> {
   const dueTime = (await plane.now()) + COME_BACK_SECONDS * 1000;
   if (dueTime >= minute.until) return;
-  const applications = reports.filter(({ comesBack }) => comesBack).map(keyOf);
   await callForRound(plane, { ...minute, dueTime, applications, delaySeconds: COME_BACK_SECONDS });
 }
 

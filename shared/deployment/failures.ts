@@ -20,7 +20,7 @@ import {
 import type { ApplicationStatus, FailedDeploy, Failure, LastSeenError, OneFailedDeploy } from './types.ts';
 
 /** Reasons after which only the user can help: the same revision is not tried again by itself. */
-const FINAL_REASONS = ['ForcedRollback', 'TornDown'];
+const FINAL_REASONS = ['ForcedRollback'];
 
 /** The first wait and the longest, seconds; each failure in a row doubles it. */
 interface Backoff {

@@ -62,7 +62,7 @@ const LONGEST_CALL_SECONDS = 30;
 function mayBeOvertaken(scene: Scene, old: JobState): boolean {
   const { kind, hash, jobId, isSubmitted, rollbackJobId, rollbackTime } = rolloutOf(scene);
   if (rollbackTime === undefined || rollbackJobId !== undefined) return false;
-  if (isPast(after(Date.parse(rollbackTime), LONGEST_CALL_SECONDS), scene.now)) return false;
+  if (isPast(rollbackTime, scene.now, LONGEST_CALL_SECONDS)) return false;
   const isSubmitting = kind !== 'NewCluster' && jobId !== undefined && isSubmitted !== true;
   const mayComeUp = isSubmitting && jobStateOf(jobViewOf(scene, hash, jobId)) === 'Lost';
   return old === 'Active' || mayComeUp;

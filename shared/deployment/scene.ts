@@ -245,8 +245,9 @@ export function after(now: number, seconds: number): string {
   return formatTime(now + seconds * 1000);
 }
 
-export function isPast(deadline: string | undefined | null, now: number): boolean {
-  return deadline !== undefined && deadline !== null && now >= Date.parse(deadline);
+/** @param graceSeconds so long after the deadline it is not past yet */
+export function isPast(deadline: string | undefined | null, now: number, graceSeconds = 0): boolean {
+  return deadline !== undefined && deadline !== null && now >= Date.parse(deadline) + graceSeconds * 1000;
 }
 
 /** Everything stays as it is; the effects come again until they are seen to have been done. */

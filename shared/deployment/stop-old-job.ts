@@ -5,7 +5,6 @@ import { FORCED } from './cluster-start.ts';
 import { isStopped, stopCluster } from './clusters.ts';
 import { nextId, rollBack } from './failures.ts';
 import {
-  after,
   clusterOf,
   enter,
   exhaustion,
@@ -166,8 +165,7 @@ export function recoverFromCheckpoint(scene: Scene): Transition {
   // A savepoint that took longer than it was given is better than any checkpoint.
   if (savepoint?.state === 'Completed') return finishRecovering(scene, savepoint.location, state);
   if (hasEnded(state) || isBlueGreen(scene)) {
-    if (isUnsettled(view) && !isPast(after(Date.parse(rolloutOf(scene).deadline), UNSETTLED_SECONDS), scene.now))
-      return stay(scene);
+    if (isUnsettled(view) && !isPast(rolloutOf(scene).deadline, scene.now, UNSETTLED_SECONDS)) return stay(scene);
     const path = findRestorePath(scene, view, state);
     if ('path' in path) return finishRecovering(scene, path.path, state);
     if (options.fallsBackWithoutState) return goOnWithoutState(scene);
