@@ -65,10 +65,14 @@ function begin(scene: Scene, wanted: WantedRevision, { kind, hash, phase, change
 /** What has to be there before anything else is made: the finalizer, so that nothing is orphaned, and the pinned target. */
 export function preparations(scene: Scene, { name, revision }: WantedRevision): readonly Effect[] {
   const { application, observation } = scene;
-  const effects: Effect[] = [];
-  if (!application.finalizers.includes(JOB_FINALIZER)) effects.push({ kind: 'AddFinalizer' });
+  const effects: Effect[] = [...addFinalizer(application)];
   if (!observation.revisions.has(name)) effects.push({ kind: 'CreateRevision', name, revision });
   return effects;
+}
+
+/** Adds the finalizer, unless the application has it. */
+export function addFinalizer({ finalizers }: Scene['application']): readonly Effect[] {
+  return finalizers.includes(JOB_FINALIZER) ? [] : [{ kind: 'AddFinalizer' }];
 }
 
 /** Pins a target again that somebody deleted. @returns undefined where the spec asks for something else by now */

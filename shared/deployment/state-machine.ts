@@ -2,6 +2,7 @@
 // scene; this file is the frame around them.
 
 import { keepAtRest } from './at-rest.ts';
+import { addFinalizer } from './begin.ts';
 import { prepare, startCluster } from './cluster-start.ts';
 import { describeConditions } from './conditions.ts';
 import { beginDeleting, deleteApplication } from './delete.ts';
@@ -25,7 +26,7 @@ import {
 import { cancelOldJob, recoverFromCheckpoint, takeSavepoint } from './stop-old-job.ts';
 import { submitJob } from './submit.ts';
 import { adopt, isForeign } from './take-over.ts';
-import type { ApplicationStatus, Event, Failure, JobStatus, VersionStatus } from './types.ts';
+import type { ApplicationStatus, Effect, Event, Failure, JobStatus, VersionStatus } from './types.ts';
 
 export interface Step extends Transition {
   /** Whether the application is on its way somewhere: it is looked at again in a few seconds, not in a minute. */
@@ -95,7 +96,19 @@ function finish(scene: Scene, transition: Transition, standsAside?: Failure): St
   const told = telling({ ...transition, status: seen }, ...tellOfJobs(scene, seen));
   const conditions = describeConditions({ ...scene, status: seen }, standsAside);
   const status = { ...seen, observedGeneration: scene.application.generation, conditions };
-  return { ...told, status, isInTransition: isInTransition(scene, transition, standsAside) };
+  const effects = standsAside === undefined ? protect(scene, told.effects) : told.effects;
+  return { ...told, status, effects, isInTransition: isInTransition(scene, transition, standsAside) };
+}
+
+/**
+ * Whoever replaces the object (kubectl replace, clients that create or replace) takes the finalizer away with everything else that
+ * is not in their manifest. It is restored before anything else is done: without it a deletion takes no savepoint. Before the
+ * first deploy there is nothing to lose, and once the object is being deleted no finalizer can be added.
+ */
+function protect(scene: Scene, effects: readonly Effect[]): readonly Effect[] {
+  const { application, status } = scene;
+  if (application.isDeleting || !status.phase) return effects;
+  return [...addFinalizer(application), ...effects.filter(({ kind }) => kind !== 'AddFinalizer')];
 }
 
 function observeStatus(scene: Scene, status: ApplicationStatus): ApplicationStatus {

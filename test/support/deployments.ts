@@ -158,6 +158,25 @@ export class Deployments {
     this.sandbox.store.put({ ...application, spec: { ...spec } });
   }
 
+  /**
+   * Replaces the object as `kubectl replace` does: spec and metadata are those of the manifest and no others. The status has a
+   * writer of its own, and stays.
+   */
+  replace(
+    manifest: (spec: ApplicationSpec) => object,
+    metadata: Partial<KubernetesObject['metadata']> = {},
+    name = 'orders',
+  ): void {
+    const { apiVersion, kind, spec, status } = this.application(name);
+    this.sandbox.store.put({
+      apiVersion,
+      kind,
+      metadata: { namespace: NAMESPACE, name, ...metadata },
+      spec: { ...manifest(spec as unknown as ApplicationSpec) },
+      ...(status && { status }),
+    });
+  }
+
   /** Wants another image, which is the commonest reason for a deploy. */
   changeImage(image = NEXT_IMAGE): void {
     this.edit((spec) => ({ ...spec, image }));

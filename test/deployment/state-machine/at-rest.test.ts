@@ -1,12 +1,16 @@
 import { describe, expect, it } from 'vitest';
+import { step } from '../../../shared/deployment/state-machine.ts';
 import {
   aCluster,
   aJob,
   aJobManager,
+  anApplication,
+  anObservation,
   aRevision,
   aRollout,
   aService,
   aSilentJobManager,
+  aStatus,
   atRest,
   CHECKPOINT,
   completed,
@@ -14,12 +18,15 @@ import {
   effectsOf,
   inSeconds,
   kindsOf,
+  midway,
   NAME,
   NEW,
   NEW_REVISION,
+  NOW,
   OLD,
   OLD_JOB,
   OLD_REVISION,
+  OLD_SPEC,
   oldJob,
   reasonsOf,
   SAVEPOINT,
@@ -456,5 +463,47 @@ describe('an application whose only deploy has failed', () => {
 
     expect(next.status.phase).toBe('DeployFailed');
     expect(conditionOf(next, 'Owned')).toBeUndefined();
+  });
+});
+
+describe('a finalizer that somebody took away', () => {
+  const bare = { application: { finalizers: [] } };
+
+  it.each`
+    phase
+    ${'ClusterStarting'}
+    ${'Savepointing'}
+    ${'Cancelling'}
+    ${'Recovering'}
+    ${'SubmittingJob'}
+    ${'RollingBackJob'}
+  `('is restored in $phase before anything else is done', ({ phase }) => {
+    expect(kindsOf(midway(phase, bare))[0]).toBe('AddFinalizer');
+  });
+
+  it.each`
+    phase
+    ${'Running'}
+    ${'DeployFailed'}
+  `('is restored in $phase, once', ({ phase }) => {
+    expect(kindsOf(atRest({ ...bare, status: { phase } }))).toEqual(['AddFinalizer']);
+    expect(kindsOf(atRest({ status: { phase } }))).toEqual([]);
+  });
+
+  it('is restored while the spec is invalid, since something runs', () => {
+    expect(kindsOf(atRest({ ...bare, spec: { jarName: '' } }))).toEqual(['AddFinalizer']);
+  });
+
+  it('is asked for once where a deploy begins', () => {
+    expect(effectsOf(atRest({ ...bare, spec: WANTS_NEW }), 'AddFinalizer')).toHaveLength(1);
+  });
+
+  it('is left as it is while another operator is at work', () => {
+    const other = { reason: 'AnotherOperatorActive', message: 'flinkoperator writes to the status' };
+    const application = anApplication({ spec: OLD_SPEC, status: aStatus(), finalizers: [] });
+
+    const next = step({ application, observation: anObservation(), now: NOW }, other);
+
+    expect(next.effects).toEqual([]);
   });
 });
