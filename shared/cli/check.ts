@@ -32,7 +32,10 @@ async function run(words: readonly string[], terminal: Terminal): Promise<number
   try {
     const report = await scaleShard({ now: systemClock, log: SILENT }, cluster, namespaces, { dryRun: options.dryRun });
     terminal.out(options.output === 'json' ? renderJson(report) : renderTable(report, namespaces));
-    const hasFailed = report.autoscalers.some(({ error, outcome }) => error !== undefined || outcome === 'conflict');
+    const hasFailed = report.autoscalers.some(
+      ({ error, outcome, decision }) =>
+        error !== undefined || decision?.blocker !== undefined || outcome === 'conflict',
+    );
     return hasFailed ? EXIT.failed : EXIT.ok;
   } finally {
     cluster.client.close();

@@ -21,7 +21,7 @@ headrace COMMAND --help tells more.
 
 Exit status:
   0  every autoscaler was judged, and acted on where it had to be
-  1  at least one could not be; its reason is in the output
+  1  at least one could not be, or its target does not deploy what it is asked for; the reason is in the output
   2  the command was typed wrong, or a file holds something else than it must
   3  the cluster could not be reached or read
 `;

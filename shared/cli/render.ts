@@ -22,29 +22,36 @@ export function renderTable({ autoscalers }: TickReport, namespaces: Namespaces)
 }
 
 function toRow({ namespace, name, target, spec, decision, outcome }: AutoscalerReport): string[] {
-  const cells = [spec?.minReplicas, spec?.maxReplicas, decision?.currentReplicas, decision?.desiredReplicas].map(
-    (number) => (number === undefined ? '-' : String(number)),
+  const cells = [spec?.minReplicas, spec?.maxReplicas, replicasOf(decision), decision?.desiredReplicas].map((number) =>
+    number === undefined ? '-' : String(number),
   );
   return [namespace, name, target || '-', decision?.status.targets ?? '-', ...cells, outcome, decision?.reason ?? '-'];
 }
 
-function describe({ decision, error }: AutoscalerReport): string {
-  return error ?? decision?.message ?? '';
+/** What runs, where the target says so: not what it was asked for. */
+function replicasOf(decision: AutoscalerReport['decision']): number | undefined {
+  return decision?.status.currentReplicas ?? decision?.currentReplicas;
 }
 
-/** One JSON document: { cluster, time, autoscalers: [{ namespace, name, target, currentReplicas, desiredReplicas, rescale, outcome, reason, message, error }] } */
+function describe({ decision, error }: AutoscalerReport): string {
+  if (error === undefined) return decision?.message ?? '';
+  return decision?.blocker === undefined ? error : `${error}; ${decision.blocker}`;
+}
+
+/** One JSON document: { cluster, time, autoscalers: [{ namespace, name, target, currentReplicas, desiredReplicas, rescale, outcome, reason, message, error, blocker }] } */
 export function renderJson({ cluster, time, autoscalers }: TickReport): string {
   const items = autoscalers.map(({ namespace, name, target, decision, outcome, error }) => ({
     namespace,
     name,
     target,
-    currentReplicas: decision?.currentReplicas ?? null,
+    currentReplicas: replicasOf(decision) ?? null,
     desiredReplicas: decision?.desiredReplicas ?? null,
     rescale: decision?.rescale ?? false,
     outcome,
     reason: decision?.reason ?? null,
     message: decision?.message ?? null,
     error: error ?? null,
+    blocker: decision?.blocker ?? null,
   }));
   return `${JSON.stringify({ cluster, time: formatTime(time), autoscalers: items }, null, 2)}\n`;
 }

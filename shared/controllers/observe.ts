@@ -132,11 +132,17 @@ export interface ObserveInput {
 export async function observe(input: ObserveInput): Promise<Observation> {
   const { cluster, world, collector, autoscaler, spec, rivals, target } = input;
   if ('unreadable' in target) return { scale: target, rivals, pods: target, metrics: [] };
-  const { replicas, statusReplicas, selector: text, phase, scaleBasis } = target.value;
+  const { replicas, statusReplicas, selector: text, phase, scaleBasis, conditions } = target.value;
   const selector = parseSelector(text);
   const selectorFault = 'fault' in selector ? { selectorFault: selector.fault } : {};
   const scale = { value: { replicas, statusReplicas, selector: text, ...selectorFault } };
-  const seen = { scale, rivals, ...(phase !== undefined && { phase }), ...(scaleBasis && { scaleBasis }) };
+  const seen = {
+    scale,
+    rivals,
+    ...(phase !== undefined && { phase }),
+    ...(scaleBasis && { scaleBasis }),
+    ...(conditions && { targetConditions: conditions }),
+  };
   if ('fault' in selector) return { ...seen, pods: { unreadable: selector.fault }, metrics: [] };
 
   const { namespace } = autoscaler;

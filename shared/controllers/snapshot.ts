@@ -26,6 +26,7 @@ import type {
   Reading,
   Sample,
   ScaleBasis,
+  TargetCondition,
   TargetReference,
 } from '../scaling/types.ts';
 import { formatQuantity, formatTime } from '../units.ts';
@@ -53,6 +54,7 @@ export interface RecordedSnapshot {
   readonly rivals?: readonly string[];
   readonly phase?: string;
   readonly scaleBasis?: ScaleBasis;
+  readonly targetConditions?: readonly TargetCondition[];
   readonly failures: Failures;
 }
 
@@ -166,12 +168,13 @@ async function look(
   const failures = { ...('unreadable' in rivals && { rivals: rivals.unreadable }) };
   if ('unreadable' in target) return { ...around, failures: { ...failures, scale: target.unreadable } };
 
-  const { phase, scaleBasis, selector } = target.value;
+  const { phase, scaleBasis, conditions, selector } = target.value;
   const seen = {
     scale: toScale(target.value),
     ...around,
     ...(phase !== undefined && { phase }),
     ...(scaleBasis && { scaleBasis }),
+    ...(conditions && { targetConditions: conditions }),
   };
   if ('fault' in parseSelector(selector)) return { ...seen, failures };
   const needsUsage = metrics.some(({ type }) => type === 'Resource' || type === 'ContainerResource');

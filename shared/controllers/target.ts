@@ -7,7 +7,7 @@ import { isConflict } from '../kubernetes/errors.ts';
 import type { FlinkApplication } from '../kubernetes/flink-application.ts';
 import { FLINK_APPLICATIONS, keyOf, type ObjectAddress } from '../kubernetes/paths.ts';
 import { readScale, type ScaleTarget } from '../kubernetes/scale.ts';
-import type { AutoscalerSpec, Reading, ScaleBasis } from '../scaling/types.ts';
+import type { AutoscalerSpec, Reading, ScaleBasis, TargetCondition } from '../scaling/types.ts';
 import type { World } from './observe.ts';
 import { attempt, mapReading } from './reading.ts';
 import { plantSize, withinBounds } from './seed.ts';
@@ -18,6 +18,8 @@ export interface Target extends ScaleTarget {
   readonly phase?: string;
   /** What a FlinkApplication's size follows from. */
   readonly scaleBasis?: ScaleBasis;
+  /** What a FlinkApplication's status says of it. */
+  readonly conditions?: readonly TargetCondition[];
 }
 
 export interface FindTargetInput {
@@ -52,7 +54,7 @@ async function findApplication(input: FindTargetInput): Promise<Reading<Target>>
   const application = world.applications.value.get(keyOf(address));
   if (application === undefined)
     return { unreadable: `flinkapplications.flink.k8s.io ${JSON.stringify(address.name)} not found` };
-  const { size, phase, selector, numberOfTaskManagers: statusReplicas } = application;
+  const { size, phase, selector, conditions, numberOfTaskManagers: statusReplicas } = application;
   if (size === undefined)
     return {
       unreadable: `spec.parallelism and spec.taskManagerConfig.taskSlots of ${keyOf(address)} must be whole numbers above 0`,
@@ -74,6 +76,7 @@ async function findApplication(input: FindTargetInput): Promise<Reading<Target>>
     statusReplicas,
     selector,
     phase,
+    ...(conditions.length > 0 && { conditions }),
     scaleBasis: { parallelism: basis.parallelism, taskSlots: basis.taskSlots },
   }));
 }

@@ -2,7 +2,7 @@
 // deployed-application.ts reads it whole.
 
 import { DEFAULT_TASK_SLOTS, type SizeSpec } from '../deployment/parallelism.ts';
-import type { ScaleBasis } from '../scaling/types.ts';
+import type { ScaleBasis, TargetCondition } from '../scaling/types.ts';
 import { jsonPages, type KubernetesClient } from './client.ts';
 import { listAll, type Namespaces } from './lists.ts';
 import { FLINK_APPLICATIONS, objectPath } from './paths.ts';
@@ -25,6 +25,8 @@ export interface FlinkApplication {
   readonly numberOfTaskManagers: number;
   /** status.selector; empty before the first deployment. */
   readonly selector: string;
+  /** status.conditions; none before the first reconcile, and of an application that another operator deploys. */
+  readonly conditions: readonly TargetCondition[];
 }
 
 /** Lists the FlinkApplications of a shard. */
@@ -47,6 +49,7 @@ interface WireApplication {
     selector?: unknown;
     clusterStatus?: { numberOfTaskManagers?: unknown };
     scaleBasis?: { parallelism?: unknown; taskSlots?: unknown };
+    conditions?: unknown;
   };
 }
 
@@ -69,7 +72,19 @@ export function readFlinkApplication(item: unknown): FlinkApplication | undefine
     phase: typeof status?.phase === 'string' ? status.phase : '',
     numberOfTaskManagers: countOf(status?.clusterStatus?.numberOfTaskManagers),
     selector: typeof status?.selector === 'string' ? status.selector : '',
+    conditions: Array.isArray(status?.conditions) ? status.conditions.flatMap(readCondition) : [],
   };
+}
+
+/** @returns nothing for what is no condition */
+function readCondition(item: unknown): readonly TargetCondition[] {
+  const { type, status, reason, message } = (item ?? {}) as Readonly<Record<string, unknown>>;
+  if (typeof type !== 'string' || (status !== 'True' && status !== 'False' && status !== 'Unknown')) return [];
+  return [{ type, status, reason: textOf(reason), message: textOf(message) }];
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 function readSize(spec: WireApplication['spec']): SizeSpec | undefined {

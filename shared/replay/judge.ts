@@ -96,7 +96,7 @@ function describe(name: string, decision: Decision): ReplayAnswer {
 
 /** Joins a snapshot's lists as a tick joins those of the API server. */
 function observeSnapshot(snapshot: Snapshot, spec: AutoscalerSpec): Observation {
-  const { failures, scale, phase, scaleBasis } = snapshot;
+  const { failures, scale, phase, scaleBasis, targetConditions } = snapshot;
   // An autoscaler that only advises acts on nothing, so nobody is its rival.
   const isActing = spec.mode === 'Auto';
   const rivals = isActing ? readRivals(snapshot) : { value: [] };
@@ -112,6 +112,7 @@ function observeSnapshot(snapshot: Snapshot, spec: AutoscalerSpec): Observation 
     rivals,
     ...(phase !== undefined && { phase }),
     ...(scaleBasis && { scaleBasis }),
+    ...(targetConditions && { targetConditions }),
   };
   if ('fault' in selector) return { ...seen, pods: { value: [] }, metrics: [] };
   const pods = pickPods(snapshot, selector);

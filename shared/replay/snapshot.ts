@@ -166,6 +166,13 @@ const Memory = z.looseObject({
   pendingRescale: z.looseObject({ from: z.int(), to: z.int(), time: Time }).nullish(),
 });
 
+const TargetCondition = z.looseObject({
+  type: z.string(),
+  status: z.enum(['True', 'False', 'Unknown']),
+  reason: z.string().default(''),
+  message: z.string().default(''),
+});
+
 const Autoscaler = z.looseObject({
   apiVersion: z.string(),
   kind: z.enum(['FlinkAutoscaler', 'HorizontalPodAutoscaler']),
@@ -204,6 +211,8 @@ export const Snapshot = z.object({
   phase: z.string().optional(),
   /** What a FlinkApplication's size follows from. */
   scaleBasis: z.object({ parallelism: z.int(), taskSlots: z.int() }).optional(),
+  /** What a FlinkApplication's status says of it. */
+  targetConditions: z.array(TargetCondition).optional(),
   failures: Failures.prefault({}),
 });
 export type Snapshot = z.output<typeof Snapshot>;

@@ -6,6 +6,7 @@ import { closeNewest, initialRecommendations, recordRecommendation, resolvePendi
 import { limitSize, type SizeLimit, type Stabilized, stabilize } from './limit.ts';
 import { type MetricFailure, type MetricProposal, nameOf, type Proposal, unknownOf } from './proposal.ts';
 import { propose } from './propose.ts';
+import { type ReportInput, replicasRunning, reportDeployment } from './target-deployment.ts';
 import type {
   AutoscalerSpec,
   AutoscalerStatus,
@@ -31,7 +32,8 @@ export interface DecisionInput {
 const PHASES_AT_REST = ['Running', 'DeployFailed'];
 
 /**
- * Decides the size of one target, as the HorizontalPodAutoscaler would (autoscaling/v2, Kubernetes 1.37).
+ * Decides the size of one target, as the HorizontalPodAutoscaler would (autoscaling/v2, Kubernetes 1.37), and reports where the
+ * target does not deploy what it is asked for.
  * Never throws: whatever could not be read becomes a condition with the HPA's reason.
  */
 export function decide(input: DecisionInput): Decision {
@@ -139,7 +141,7 @@ function rememberScale(tick: DecisionInput, { replicas, selector }: Scale): Deci
       conditions,
       recommendations: recommendations ?? initialRecommendations(replicas, now),
       selector,
-      currentReplicas: replicas,
+      currentReplicas: replicasRunning(observation) ?? replicas,
       ...(observation.scaleBasis && { scaleBasis: observation.scaleBasis }),
     },
   };
@@ -522,7 +524,8 @@ function withoutRecommendation(tick: DecisionInput): DecisionInput {
 }
 
 /** Notes a decision that changed something: a new size, or a new reason for keeping it. */
-function conclude({ now }: { readonly now: number }, decision: Decision): Decision {
+function conclude(tick: ReportInput, concluded: Decision): Decision {
+  const { decision, isNews } = reportDeployment(concluded, tick);
   const { lastDecision } = decision.status;
   const { currentReplicas = 0, desiredReplicas = currentReplicas, reason, message } = decision;
   const isSameError = decision.error === undefined || lastDecision?.message === message;
@@ -530,10 +533,10 @@ function conclude({ now }: { readonly now: number }, decision: Decision): Decisi
   // The tick after a rescale finds nothing to do: what was done, and why, stays on record, if it was done.
   const hasMoved = lastDecision?.reason === 'SuccessfulRescale' && lastDecision.desiredReplicas === currentReplicas;
   const isRestAfterRescale = hasMoved && reason === 'ReadyForNewScale';
-  if (!decision.rescale && (isSame || isRestAfterRescale)) return decision;
+  if (!decision.rescale && !isNews && (isSame || isRestAfterRescale)) return decision;
   return {
     ...decision,
-    status: { ...decision.status, lastDecision: { time: now, currentReplicas, desiredReplicas, reason, message } },
+    status: { ...decision.status, lastDecision: { time: tick.now, currentReplicas, desiredReplicas, reason, message } },
   };
 }
 

@@ -178,6 +178,8 @@ export interface Observation {
   readonly phase?: string;
   /** What a FlinkApplication's size follows from; absent for targets of other kinds. */
   readonly scaleBasis?: ScaleBasis;
+  /** What a FlinkApplication's status says of it: SpecValid, Deployed, JobRunning, Owned. Absent where it says nothing. */
+  readonly targetConditions?: readonly TargetCondition[];
   /** The pods that the scale's selector matches. */
   readonly pods: Reading<readonly Pod[]>;
   /** One reading per metric of the spec, in its order: of each pod, or of the number it is. */
@@ -246,6 +248,9 @@ export interface Condition {
   readonly lastTransitionTime: number;
 }
 
+/** A condition in the status of a target, as far as scaling reads it. */
+export type TargetCondition = Omit<Condition, 'lastTransitionTime'>;
+
 /** The value of one metric as status shows it, or null where it could not be computed. */
 export type CurrentMetric = CurrentMetricValue | null;
 
@@ -294,6 +299,7 @@ export interface LastDecision {
 /** What one tick leaves for the next: the whole memory of an autoscaler. */
 export interface AutoscalerStatus {
   readonly observedGeneration?: number;
+  /** What runs, where the target is a FlinkApplication whose status has conditions; else its spec's replicas, as in an HPA. */
   readonly currentReplicas?: number;
   readonly desiredReplicas?: number;
   readonly lastScaleTime?: number;
@@ -315,6 +321,7 @@ export interface AutoscalerStatus {
 
 /** The answer: how many, why, and what to remember. */
 export interface Decision {
+  /** Of the target's spec. */
   readonly currentReplicas?: number;
   /** The size after every bound and rule; where nothing could be computed, the current size. */
   readonly desiredReplicas?: number;
@@ -325,6 +332,8 @@ export interface Decision {
   readonly message: string;
   /** Why (part of) the computation failed. */
   readonly error?: string;
+  /** Why the target does not deploy the replicas it was asked for: "asked for 7, 5 run: deploy failed: …". */
+  readonly blocker?: string;
   /** What this tick measured, one slot per metric; absent when it measured nothing. */
   readonly currentMetrics?: readonly CurrentMetric[];
   /** The Events that the HPA would record, without their repetitions. */

@@ -287,6 +287,26 @@ describe('headrace check', () => {
     expect(shard.size()).toBe(4);
   });
 
+  it('has status 1 when a target does not deploy what it was asked for, and shows what runs', async () => {
+    shard.add();
+    shard.change('FlinkApplication', 'orders', ({ status }) => ({
+      status: {
+        ...status,
+        conditions: [{ type: 'SpecValid', status: 'False', reason: 'InvalidSpec', message: 'spec.uiPort is "x".' }],
+        clusterStatus: { numberOfTaskManagers: 1 },
+      },
+    }));
+
+    const table = await type('check', '--dry-run');
+    const json = await type('check', '--dry-run', '-o', 'json');
+
+    const blocker = 'asked for 2, 1 run: its spec is invalid: spec.uiPort is "x".';
+    expect([table.status, json.status]).toEqual([1, 1]);
+    expect(table.out).toMatch(/ 1 +4 +unchanged/);
+    expect(table.out).toContain(`scales from 2 to 4: cpu 80%/40%: ceil(2 × 80/40) = 4; ${blocker}`);
+    expect(JSON.parse(json.out).autoscalers).toMatchObject([{ currentReplicas: 1, desiredReplicas: 4, blocker }]);
+  });
+
   it('has status 1 when a size could not be written', async () => {
     shard.add();
     shard.sandbox.faults.add({ kind: 'status', code: 403, path: /\/scale\?/ });

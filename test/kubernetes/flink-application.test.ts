@@ -32,6 +32,7 @@ describe('readFlinkApplication', () => {
       phase: 'Running',
       numberOfTaskManagers: 2,
       selector: 'flink-app=orders',
+      conditions: [],
     });
   });
 
@@ -78,6 +79,23 @@ describe('readFlinkApplication', () => {
 
     expect(application).toMatchObject({ phase: '', selector: '', numberOfTaskManagers: 0 });
     expect(application).not.toHaveProperty('scaleBasis');
+  });
+
+  it('reads the conditions that it knows to be conditions, without their times', () => {
+    const deployed = { type: 'Deployed', status: 'False', reason: 'TornDown', message: 'torn down' };
+    const conditions = [
+      { ...deployed, lastTransitionTime: '2026-03-01T12:00:00Z' },
+      { type: 'Owned', status: 'False' },
+    ];
+    const broken = [null, 'Deployed', { type: 'Deployed' }, { ...deployed, status: 'Perhaps' }];
+
+    const application = readFlinkApplication(aWireApplication({ status: { conditions: [...conditions, ...broken] } }));
+
+    expect(application?.conditions).toEqual([deployed, { type: 'Owned', status: 'False', reason: '', message: '' }]);
+  });
+
+  it.each([undefined, null, 7, 'none', {}])('has no conditions where status.conditions is %j', (conditions) => {
+    expect(readFlinkApplication(aWireApplication({ status: { conditions } }))?.conditions).toEqual([]);
   });
 
   it('tells that the spec has changed since it was looked at, and that the application is being deleted', () => {

@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest';
+import { type DecisionInput, decide } from '../../shared/scaling/decide.ts';
+import type { Decision, TargetCondition } from '../../shared/scaling/types.ts';
+import { anAutoscalerSpec, anObservation, aScale, aStatus, NOW, seconds } from '../support/builders.ts';
+
+const VALID: TargetCondition = { type: 'SpecValid', status: 'True', reason: 'Valid', message: 'fine' };
+const INVALID: TargetCondition = { ...VALID, status: 'False', reason: 'InvalidSpec', message: 'spec.uiPort is "x".' };
+const DEPLOYED: TargetCondition = { type: 'Deployed', status: 'True', reason: 'Deployed', message: 'fine' };
+const FAILED: TargetCondition = {
+  ...DEPLOYED,
+  status: 'False',
+  reason: 'ClusterStartTimedOut',
+  message: 'no nodes; tried again at 2026-03-01T12:05:00Z',
+};
+const FOREIGN: TargetCondition = {
+  type: 'Owned',
+  status: 'False',
+  reason: 'AnotherOperatorActive',
+  message: 'flinkoperator writes to the status',
+};
+
+/** A target that was asked for 5 and of which 2 run, both at their target's utilization. */
+function aBlockedTarget(targetConditions: readonly TargetCondition[], overrides: Partial<DecisionInput> = {}) {
+  const scale = { value: aScale({ replicas: 2, statusReplicas: 2 }) };
+  return {
+    spec: anAutoscalerSpec(),
+    observation: anObservation({ scale, targetConditions }),
+    status: aStatus(),
+    now: NOW,
+    ...overrides,
+  };
+}
+
+const asked = (targetConditions: readonly TargetCondition[]): DecisionInput => {
+  const input = aBlockedTarget(targetConditions);
+  const scale = { value: aScale({ replicas: 5, statusReplicas: 2 }) };
+  return { ...input, observation: anObservation({ ...input.observation, cpuPercent: 100, scale }) };
+};
+
+const conditionOf = ({ status }: Decision) => status.conditions.find(({ type }) => type === 'TargetDeployed');
+
+describe('a target that does not deploy what it is asked for', () => {
+  it.each([
+    [[INVALID, DEPLOYED], 'TargetSpecInvalid', 'asked for 5, 2 run: its spec is invalid: spec.uiPort is "x".'],
+    [[VALID, FAILED], 'TargetDeployFailed', `asked for 5, 2 run: deploy failed: ${FAILED.message}`],
+    [[VALID, FAILED, FOREIGN], 'TargetNotOwned', `asked for 5, 2 run: ${FOREIGN.message}`],
+  ])('is reported in a condition, the message and the record: %j', (conditions, reason, message) => {
+    const decision = decide(asked(conditions));
+
+    expect(conditionOf(decision)).toMatchObject({ status: 'False', reason, message });
+    expect(decision.blocker).toBe(message);
+    expect(decision.message).toMatch(/^stays at 5: /);
+    expect(decision.message).toContain(message);
+    expect(decision.status.lastDecision?.message).toBe(decision.message);
+    expect(decision.status.currentReplicas).toBe(2);
+  });
+
+  it('is not reported again by a tick that sees the same', () => {
+    const first = decide(asked([VALID, FAILED]));
+
+    const second = decide({ ...asked([VALID, FAILED]), status: first.status, now: NOW + seconds(15) });
+
+    expect(second.blocker).toBe(first.blocker);
+    expect(second.status.lastDecision).toEqual(first.status.lastDecision);
+    expect(conditionOf(second)).toEqual(conditionOf(first));
+  });
+
+  it('is blocked until the next attempt has succeeded', () => {
+    const blocked = decide(asked([VALID, FAILED]));
+    const deploying: TargetCondition = { ...DEPLOYED, status: 'Unknown', reason: 'ClusterStarting' };
+
+    const again = decide({ ...asked([VALID, deploying]), status: blocked.status, now: NOW + seconds(15) });
+    const deployed = decide({ ...asked([VALID, DEPLOYED]), status: again.status, now: NOW + seconds(30) });
+
+    expect(conditionOf(again)).toMatchObject({ status: 'Unknown', reason: 'TargetDeploying' });
+    expect(conditionOf(deployed)).toMatchObject({ status: 'True', reason: 'TargetDeployed' });
+    expect(deployed).not.toHaveProperty('blocker');
+    expect(deployed.status.lastDecision?.message).not.toContain('asked for');
+  });
+});
+
+describe('a target that nothing blocks', () => {
+  it.each([
+    ['is deployed', DEPLOYED],
+    ['is about to be', { ...DEPLOYED, status: 'False', reason: 'NotUpToDate' }],
+    ['has never been', { ...DEPLOYED, status: 'False', reason: 'NotDeployed' }],
+    ['is being rolled back', { ...DEPLOYED, status: 'False', reason: 'RollingBack' }],
+  ] as const)('gets no condition beyond those of an HPA while it %s', (_, condition) => {
+    const decision = decide(asked([VALID, condition]));
+
+    expect(conditionOf(decision)).toBeUndefined();
+    expect(decision).not.toHaveProperty('blocker');
+  });
+
+  it('counts as many replicas as run, where its status has conditions', () => {
+    expect(decide(asked([VALID, DEPLOYED])).status.currentReplicas).toBe(2);
+  });
+
+  it('counts those of its spec where it says nothing of its deployment, as an HPA does', () => {
+    const { targetConditions: _, ...observation } = asked([]).observation;
+    const decision = decide({ ...asked([]), observation });
+
+    expect(decision.status.currentReplicas).toBe(5);
+    expect(conditionOf(decision)).toBeUndefined();
+  });
+});
