@@ -1,7 +1,15 @@
 // What a step of reconcile sees of one application: the objects of its clusters, and what their JobManagers say.
 
 import type { Cluster as ControlledCluster } from '../control-plane.ts';
-import { askFor, type JobQuestions, needsRevisions, needsTroubles, type Questions } from '../deployment/questions.ts';
+import {
+  askFor,
+  type ClusterToClear,
+  clustersToClear,
+  type JobQuestions,
+  needsRevisions,
+  needsTroubles,
+  type Questions,
+} from '../deployment/questions.ts';
 import { classify, clusterOf, createScene, hasEnded, type Scene } from '../deployment/scene.ts';
 import { clusterServiceName } from '../deployment/templates.ts';
 import type {
@@ -18,6 +26,7 @@ import type {
 import { createJobManager, type JobManager } from '../flink/job-manager.ts';
 import { POD_SELECTOR, partsOf } from '../kubernetes/application-labels.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
+import { listHighAvailability } from '../kubernetes/config-maps.ts';
 import { listRevisions } from '../kubernetes/controller-revisions.ts';
 import { type ApplicationDeployment, listDeploymentsOf } from '../kubernetes/deployments.ts';
 import { listPods } from '../kubernetes/pods.ts';
@@ -56,11 +65,12 @@ export async function observeDeployment(
   const objects = { clusters, services: findServices(application, parts) };
   const glance = { ...objects, revisions: new Map(), jobManagers: new Map(), troubles: [] };
   const scene = createScene({ application, observation: glance, now });
-  const [revisions, troubles] = await Promise.all([
+  const [revisions, troubles, cleared] = await Promise.all([
     needsRevisions(scene) ? readRevisions(client, application) : new Map<string, Revision>(),
     needsTroubles(scene) ? readTroubles(client, scene) : [],
+    readHighAvailability(client, scene, clustersToClear(scene)),
   ]);
-  const observation = { ...glance, revisions, troubles };
+  const observation = { ...glance, clusters: new Map([...clusters, ...cleared]), revisions, troubles };
   const questions = askFor(createScene({ application, observation, now }));
   const views = await Promise.all(questions.map((asked) => askJobManager(client, application, asked)));
   return { ...observation, jobManagers: new Map(views) };
@@ -118,6 +128,18 @@ async function readTroubles(client: KubernetesClient, scene: Scene): Promise<rea
   const podSelectors = [jobManager, taskManager].flatMap((deployment) => deployment?.podSelector ?? []);
   const troubles = await attempt(listTroubles(client, scene.application, podSelectors));
   return 'value' in troubles ? troubles.value : [troubles.unreadable];
+}
+
+function readHighAvailability(
+  client: KubernetesClient,
+  { application, observation }: Scene,
+  toClear: readonly ClusterToClear[],
+): Promise<readonly (readonly [string, Cluster])[]> {
+  const read = async ({ hash, clusterId }: ClusterToClear) => {
+    const highAvailability = await attempt(listHighAvailability(client, application.namespace, clusterId));
+    return [hash, { ...(observation.clusters.get(hash) ?? { hash }), highAvailability }] as const;
+  };
+  return Promise.all(toClear.map(read));
 }
 
 /** The JobManager of one of an application's clusters. */

@@ -340,6 +340,7 @@ function reachesJob(effect: Effect): boolean {
     case 'SubmitJob':
     case 'SetResourceRequirements':
     case 'DeleteCluster':
+    case 'DeleteConfigMaps':
       return true;
     case 'ScaleDeployment':
       return effect.replicas === 0;

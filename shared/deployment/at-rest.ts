@@ -3,10 +3,11 @@
 
 import { beginInPlace, beginNewCluster } from './begin.ts';
 import { FORCED } from './cluster-start.ts';
-import { creation, isComplete, scaleTo } from './clusters.ts';
+import { creation, isComplete, isStopped, scaleTo } from './clusters.ts';
 import { failureOf, forgetFailure } from './failures.ts';
 import { jobManagersOf } from './flink-config.ts';
 import { areSameButForSize } from './identity.ts';
+import { leftoverHashes, removal } from './remove-cluster.ts';
 import {
   after,
   clusterOf,
@@ -25,7 +26,6 @@ import {
   stay,
   type Transition,
   telling,
-  toColour,
   type WantedRevision,
   warning,
 } from './scene.ts';
@@ -40,16 +40,15 @@ const REVISION_HISTORY_LIMIT = 10;
 export function keepAtRest(scene: Scene): Transition {
   const { desired } = scene;
   const change = 'faults' in desired ? 'None' : findChange(scene, desired);
-  // On what is left of the last deploy a job may still run: it goes before the next one begins.
-  const isCleared = leftoverHashes(scene).length === 0;
+  // On what is left of the last deploy a job may still run: it goes, or stops, before the next one begins.
+  const isCleared = leftoverHashes(scene).every((hash) => isStopped(clusterOf(scene, hash)));
   if (change === 'Begin' && 'name' in desired && isCleared) return beginDeploy(scene, desired);
   const settled = change === 'Same' ? settle(scene) : scene;
   const refused = change === 'Refused' ? refuse(settled) : undefined;
   if (refused !== undefined) return refused;
   const upkeep = [...repair(settled), ...removeLeftovers(settled)];
-  const told = leftoverHashes(settled).map((hash) => normal('ToreDownCluster', `Tore down Flink cluster ${hash}`));
   const restarted = upkeep.length === 0 ? restart(settled) : undefined;
-  return restarted ?? telling(doing(stay(settled), ...upkeep, ...prune(settled)), ...told);
+  return restarted ?? telling(doing(stay(settled), ...upkeep, ...prune(settled)), ...tornDown(upkeep));
 }
 
 type Change =
@@ -159,35 +158,18 @@ function repair(scene: Scene): readonly Effect[] {
   ];
 }
 
-/** Every cluster that is neither deployed nor being deployed. Nothing is taken away while it is not known what is deployed. */
-function leftoverHashes({ status, observation }: Scene): readonly string[] {
-  const { deployHash, inPlaceUpdatedFromHash } = status;
-  const used = [deployHash, inPlaceUpdatedFromHash];
-  return [...observation.clusters.keys()].filter((hash) => !used.includes(hash));
-}
-
 function removeLeftovers(scene: Scene): readonly Effect[] {
-  return leftoverHashes(scene).map((hash) => deletion(scene, hash, ...colourServices(scene, hash)));
+  return leftoverHashes(scene).flatMap((hash) => removal(scene, hash));
 }
 
-/** In BlueGreen each colour has a generic service of its own, which goes with its cluster. */
-export function colourServices(scene: Scene, hash: string): readonly string[] {
-  const { jobManager, taskManager, service } = clusterOf(scene, hash) ?? {};
-  const { labels } = jobManager ?? taskManager ?? service ?? {};
-  const colour = toColour(labels?.['flink-application-version']);
-  return colour === undefined ? [] : [genericServiceName(scene.application.name, colour)];
-}
-
-/** Deletes whatever there is of a cluster; its own service last, by which it is found until nothing else is left. */
-export function deletion(scene: Scene, hash: string, ...services: readonly string[]): Effect {
-  const { jobManager, taskManager, service } = clusterOf(scene, hash) ?? {};
-  const names = (parts: readonly ({ name: string } | undefined)[]) => parts.flatMap((part) => part?.name ?? []);
-  return {
-    kind: 'DeleteCluster',
-    hash,
-    deployments: names([jobManager, taskManager]),
-    services: [...services, ...names([service])],
-  };
+function tornDown(effects: readonly Effect[]): readonly Event[] {
+  return effects.flatMap((effect) =>
+    effect.kind === 'DeleteCluster'
+      ? [normal('ToreDownCluster', `Tore down Flink cluster ${effect.hash}`)]
+      : effect.kind === 'CancelJob'
+        ? [normal('ForceCanceling', `Cancelling job ${effect.jobId}, which is left on cluster ${effect.hash}`)]
+        : [],
+  );
 }
 
 function prune({ observation, status, desired }: Scene): readonly Effect[] {

@@ -1,5 +1,7 @@
 // How a deploy begins: its target is pinned, and from then on nothing that is written to the spec changes it.
 
+import { newClusterId } from './cluster-id.ts';
+import { hasHighAvailability } from './flink-config.ts';
 import { clusterHashOf } from './identity.ts';
 import {
   after,
@@ -22,7 +24,9 @@ export function beginNewCluster(scene: Scene, wanted: WantedRevision): Transitio
   const hash = freeHash(scene, wanted, version);
   const colours = version === undefined ? {} : { updatingVersion: version, updatingHash: hash };
   const first = version !== undefined && !scene.status.deployHash ? { deployVersion: version } : {};
-  return begin(scene, wanted, { kind: 'NewCluster', hash, phase: 'Updating', changes: { ...colours, ...first } });
+  const clusterId = hasHighAvailability(wanted.revision.spec) ? newClusterId(scene.application, hash) : undefined;
+  const changes = { ...colours, ...first };
+  return begin(scene, wanted, { kind: 'NewCluster', hash, clusterId, phase: 'Updating', changes });
 }
 
 /** Begins to change the size of the cluster that is there. */
@@ -37,11 +41,13 @@ export function beginInPlace(
 interface Beginning {
   readonly kind: RolloutKind;
   readonly hash: string;
+  /** Of a new cluster with high availability. */
+  readonly clusterId?: string | undefined;
   readonly phase: Phase;
   readonly changes: Partial<ApplicationStatus>;
 }
 
-function begin(scene: Scene, wanted: WantedRevision, { kind, hash, phase, changes }: Beginning): Transition {
+function begin(scene: Scene, wanted: WantedRevision, { kind, hash, clusterId, phase, changes }: Beginning): Transition {
   const { now, options } = scene;
   // What an earlier deploy left behind must not be taken for this one's savepoint.
   const { savepointTriggerId, savepointPath, ...status } = scene.status;
@@ -50,6 +56,7 @@ function begin(scene: Scene, wanted: WantedRevision, { kind, hash, phase, change
     kind,
     revision: wanted.name,
     hash,
+    ...(clusterId && { clusterId }),
     startTime: after(now, 0),
     deadline: after(now, options.timeouts.clusterStartSeconds),
     ...(oldJobId && { oldJobId }),

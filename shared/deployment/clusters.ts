@@ -1,3 +1,4 @@
+import { CLUSTER_ID_ANNOTATION } from './cluster-id.ts';
 import { clusterOf, type Scene } from './scene.ts';
 import { derivePodSelectors } from './templates.ts';
 import type { Cluster, Colour, DeploymentView, Effect, Revision } from './types.ts';
@@ -18,8 +19,23 @@ interface NewCluster {
 export function creation(scene: Scene, { hash, revision, version }: NewCluster): Effect {
   const { namespace, name, uid } = scene.application;
   const podSelectors = podSelectorsOf(uid, hash, clusterOf(scene, hash));
-  const target = { namespace, application: name, uid, revision, hash, podSelectors, ...(version && { version }) };
-  return { kind: 'CreateCluster', target };
+  const clusterId = clusterIdOf(scene, hash);
+  const target = { namespace, application: name, uid, revision, hash, podSelectors };
+  return { kind: 'CreateCluster', target: { ...target, ...(version && { version }), ...(clusterId && { clusterId }) } };
+}
+
+/**
+ * The id of a cluster's high availability, as it was written down when the cluster was begun, and kept for as long as there is
+ * anything of it.
+ *
+ * @returns undefined for a cluster without one: it has no high availability, or is from before there were such ids
+ */
+export function clusterIdOf(scene: Scene, hash: string): string | undefined {
+  const { deployHash, clusterId, rollout } = scene.status;
+  if (rollout?.kind === 'NewCluster' && rollout.hash === hash) return rollout.clusterId;
+  if (deployHash === hash) return clusterId;
+  const { jobManager, taskManager } = clusterOf(scene, hash) ?? {};
+  return (jobManager ?? taskManager)?.annotations[CLUSTER_ID_ANNOTATION];
 }
 
 /** The pods' own label, as it is where there are pods already, else as it is made. */

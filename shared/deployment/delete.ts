@@ -4,6 +4,7 @@
 import { JOB_FINALIZER } from './begin.ts';
 import { isStopped } from './clusters.ts';
 import { deriveId } from './ids.ts';
+import { clearHighAvailability } from './remove-cluster.ts';
 import {
   after,
   clusterOf,
@@ -45,13 +46,23 @@ export function deleteApplication(scene: Scene): Transition {
   const saved = jobs.flatMap((job) => untoldSavepoint(scene, job))[0];
   if (saved !== undefined) return noteSavepoint(scene, saved.id, saved.location);
   const job = jobs.find(({ state, view }) => !hasEnded(state) || isBeingSaved(view));
-  if (job === undefined) return release(scene);
   const deletion = status.deletion ?? { deadline: after(now, 0), attempts: 0 };
+  if (job === undefined) return clearClusters(scene, deletion) ?? release(scene);
   if (isPast(deletion.deadline, now))
     return giveUp(scene, job, status.lastSeenError?.appError ?? 'it did not end in time');
   if (job.state === 'Unreadable' || job.state === 'Cancelling' || hasEnded(job.state)) return stay(scene);
   if (options.deleteMode === 'ForceCancel') return stay(scene, [{ kind: 'CancelJob', hash: job.hash, jobId: job.id }]);
   return saveAndEnd(scene, job, deletion);
+}
+
+/** What high availability keeps outlives the application's own objects, so it goes first. */
+function clearClusters(scene: Scene, { deadline }: Deletion): Transition | undefined {
+  if (isPast(deadline, scene.now)) return undefined;
+  const clearing = [...scene.observation.clusters.values()].flatMap((cluster) => {
+    const effects = clearHighAvailability(cluster);
+    return effects === undefined ? [] : [effects];
+  });
+  return clearing.length === 0 ? undefined : stay(scene, clearing.flat());
 }
 
 function release(scene: Scene): Transition {

@@ -1,8 +1,8 @@
 // DualRunning, BlueGreen alone: both versions run until the user names the one to end. A change of the spec waits for that.
 
-import { colourServices, deletion } from './at-rest.ts';
 import { isStopped } from './clusters.ts';
 import { describeFailure } from './failures.ts';
+import { removal } from './remove-cluster.ts';
 import {
   clusterOf,
   forgetDeploy,
@@ -18,7 +18,7 @@ import {
   targetRevision,
   telling,
 } from './scene.ts';
-import { recordJob, selectorOf } from './submit.ts';
+import { recordJob, selectorOf, withClusterId } from './submit.ts';
 import type { ApplicationStatus, VersionStatus } from './types.ts';
 
 export function runBoth(scene: Scene): Transition {
@@ -44,7 +44,7 @@ function tearDown(scene: Scene, hash: string, jobId: string | undefined, survive
       cancels.length > 0 ? [normal('ForceCanceling', `Cancelling job ${jobId} of version ${hash}`)] : [],
     );
   }
-  if (cluster !== undefined) return stay(scene, [deletion(scene, hash, ...colourServices(scene, hash))]);
+  if (cluster !== undefined) return stay(scene, removal(scene, hash));
   const torn = { status: survive(scene), effects: [], events: [] };
   return telling(torn, normal('TeardownCompleted', `Tore down version ${hash}`));
 }
@@ -52,14 +52,14 @@ function tearDown(scene: Scene, hash: string, jobId: string | undefined, survive
 /** The new version is what is deployed now. */
 function keepNew(scene: Scene): ApplicationStatus {
   const { updatingHash, updatingVersion, ...status } = forgetDeploy(scene.status);
-  const { hash, revision, jobId = '' } = rolloutOf(scene);
+  const { hash, revision, jobId = '', clusterId } = rolloutOf(scene);
   const target = targetRevision(scene);
   const [, survivor] = status.versionStatuses ?? [];
   const before = survivor?.jobStatus ?? status.jobStatus;
   const jobStatus =
     target === undefined ? { ...before, jobID: jobId } : recordJob(scene, before, { revision: target, id: jobId });
   return forgetErrors({
-    ...status,
+    ...withClusterId(status, clusterId),
     phase: 'Running',
     deployHash: hash,
     currentRevision: revision,

@@ -3,6 +3,7 @@
 
 import type { JobManager } from '../flink/job-manager.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
+import { deleteConfigMap } from '../kubernetes/config-maps.ts';
 import { createRevision } from '../kubernetes/controller-revisions.ts';
 import { preferDeletion } from '../kubernetes/deletion-cost.ts';
 import { patchFinalizers } from '../kubernetes/deployed-application.ts';
@@ -58,6 +59,9 @@ async function perform(tools: EffectTools, application: Application, effect: Oth
       return createCluster(client, application, effect.target);
     case 'DeleteCluster':
       return deleteCluster(client, application, effect);
+    case 'DeleteConfigMaps':
+      for (const configMap of effect.configMaps) await deleteConfigMap(client, { namespace, ...configMap });
+      return undefined;
     case 'ScaleDeployment':
       return patchDeploymentReplicas(client, { namespace, ...effect }, effect.replicas);
     case 'PreferDeletion':

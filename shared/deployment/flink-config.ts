@@ -192,8 +192,10 @@ export function hasHighAvailability({ flinkConfig = {} }: DeployedSpec): boolean
 /** One process of one cluster. */
 export interface Place {
   readonly namespace: string;
-  /** <application>-<hash> */
-  readonly cluster: string;
+  /** The name under which pods find their JobManager: <application>-<hash>. */
+  readonly service: string;
+  /** Of the cluster's high availability. */
+  readonly clusterId: string;
   readonly isJobManager: boolean;
 }
 
@@ -213,24 +215,24 @@ export function renderFlinkProperties(config: string, spec: DeployedSpec, place:
 type Entry = readonly [key: string, value: string | number];
 
 function placeEntries(spec: DeployedSpec, place: Place): readonly Entry[] {
-  const { cluster, isJobManager } = place;
+  const { service, isJobManager } = place;
   const address: readonly Entry[] = hasHighAvailability(spec)
     ? electionEntries(spec, place)
-    : [['jobmanager.rpc.address', cluster]];
+    : [['jobmanager.rpc.address', service]];
   const own: readonly Entry[] = isJobManager
     ? [...restEntries(spec), ...retentionEntries(spec)]
     : [['taskmanager.host', '$HOST_IP']];
   return [...address, ...own];
 }
 
-/** Two clusters of one application must not meet in one election, whichever service holds it. */
+/** Two clusters must not meet in one election, nor find each other's jobs, whichever service keeps them. */
 function electionEntries({ flinkConfig = {} }: DeployedSpec, place: Place): readonly Entry[] {
-  const { namespace, cluster, isJobManager } = place;
+  const { namespace, clusterId, isJobManager } = place;
   const knowsNamespace = 'kubernetes.namespace' in flinkConfig;
   return [
-    ['kubernetes.cluster-id', cluster],
+    ['kubernetes.cluster-id', clusterId],
     ...(isJobManager ? [['jobmanager.rpc.address', '$HOST_IP'] as const] : []),
-    ['high-availability.cluster-id', cluster],
+    ['high-availability.cluster-id', clusterId],
     ...(knowsNamespace ? [] : [['kubernetes.namespace', namespace] as const]),
   ];
 }

@@ -4,6 +4,7 @@
 
 import { createHash } from 'node:crypto';
 import { canonicalText } from './canonical-text.ts';
+import { CLUSTER_ID_ANNOTATION } from './cluster-id.ts';
 import { DEFAULT_RESOURCES, effectiveFlinkConfig, memoryModelOf, portsOf, readBytesAsLyft } from './flink-config.ts';
 import { type Encoding, encodeAsGo } from './go-json.ts';
 import { readGoQuantity } from './go-quantity.ts';
@@ -289,6 +290,7 @@ const ADDED_ANNOTATIONS = new Set([
   'restart-nonce',
   'flink-application-version',
   'deployment.kubernetes.io/revision',
+  CLUSTER_ID_ANNOTATION,
 ]);
 
 function originalAnnotations(annotations: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

@@ -1,6 +1,9 @@
 // Which JobManagers have to be asked, and what: each phase asks for what it decides by, and no more.
 
-import { clusterOf, jobRequestOf, type Scene, targetRevision } from './scene.ts';
+import { legacyClusterId } from './cluster-id.ts';
+import { clusterIdOf } from './clusters.ts';
+import { hashesWithEndingJobs, leftoverHashes } from './remove-cluster.ts';
+import { clusterOf, isAtRest, jobRequestOf, type Scene, targetRevision } from './scene.ts';
 import type { ApplicationStatus, JobRequest } from './types.ts';
 
 /** What to ask one JobManager, beside its overview, its TaskManagers and its list of jobs. */
@@ -26,9 +29,14 @@ export function askFor(scene: Scene): readonly Questions[] {
   const { status } = scene;
   const { deployHash = '', rollout } = status;
   const hashes = new Set([deployHash, rollout?.hash ?? '']);
-  return [...hashes]
-    .filter((hash) => hash !== '' && clusterOf(scene, hash)?.jobManager !== undefined)
-    .map((hash) => questionsOf(scene, hash));
+  const isUp = (hash: string) => hash !== '' && clusterOf(scene, hash)?.jobManager !== undefined;
+  const leftovers = isAtRest(status) ? hashesWithEndingJobs(scene).filter(isUp) : [];
+  return [...[...hashes].filter(isUp).map((hash) => questionsOf(scene, hash)), ...leftovers.map(askForJobs)];
+}
+
+/** Of a cluster that is to go it only matters whether a job still runs on it. */
+function askForJobs(hash: string): Questions {
+  return { hash, asksJobsFirst: true, of: [] };
 }
 
 function questionsOf(scene: Scene, hash: string): Questions {
@@ -84,6 +92,26 @@ function planOf(scene: Scene, hash: string): JobRequest | undefined {
   if (jobManager === undefined || taskManager === undefined || revision === undefined) return undefined;
   const isReady = jobManager.availableReplicas > 0 && taskManager.availableReplicas >= taskManager.replicas;
   return isReady ? jobRequestOf(revision) : undefined;
+}
+
+/** A cluster of which it has to be read what its high availability keeps, and the id under which it does. */
+export interface ClusterToClear {
+  readonly hash: string;
+  readonly clusterId: string;
+}
+
+/** The clusters that are to go, or go with their application. */
+export function clustersToClear(scene: Scene): readonly ClusterToClear[] {
+  const { application, status, options, observation } = scene;
+  const { tearDownVersionHash: tornDown } = options;
+  const isTornDown = status.phase === 'DualRunning' && observation.clusters.has(tornDown);
+  const isDeleting = status.phase === 'Deleting' && options.deleteMode !== 'None';
+  const atRest = isAtRest(status) ? leftoverHashes(scene) : isTornDown ? [tornDown] : [];
+  const hashes = isDeleting ? [...observation.clusters.keys()] : atRest;
+  return hashes.map((hash) => ({
+    hash,
+    clusterId: clusterIdOf(scene, hash) ?? legacyClusterId(application.name, hash),
+  }));
 }
 
 /** Whether the ControllerRevisions have to be read: not while the spec is what runs. */

@@ -32,6 +32,7 @@ import {
 import { findRestorePath, isUnsettled } from './stop-old-job.ts';
 import { judgeStart, newJobStatus, pointService, selectorOf } from './submit.ts';
 import type { Effect, Failure, JobStatus, JobSubmission, JobView, ResourceRequirements } from './types.ts';
+import { blockingJobsOf, cancelJobs, unexpectedJobEvents, unexpectedJobsOn } from './unexpected-jobs.ts';
 
 export function rollBackJob(scene: Scene): Transition {
   const failure = rolloutOf(scene).failure ?? { reason: 'DeployFailed', message: 'The deploy failed' };
@@ -96,15 +97,15 @@ function abandonedJob(scene: Scene): JobStatus {
 function hasNewJobEnded(scene: Scene): boolean {
   const { kind, hash, jobId, isSubmitted } = rolloutOf(scene);
   if (kind === 'InPlace' || isStopped(clusterOf(scene, hash))) return true;
-  if (jobId === undefined) return !mayHaveForeignJobs(scene);
+  if (jobId === undefined) return !mayHaveUnexpectedJobs(scene);
   const state = jobStateOf(jobViewOf(scene, hash, jobId));
   // A submission that was not answered may still run the program's main method, and bring the job up later.
   const isInDoubt = kind === 'NewCluster' && state === 'Lost' && isSubmitted !== true;
   return hasEnded(state) && !isInDoubt;
 }
 
-/** Whether jobs may run on the new cluster that were not submitted by us: of one that does not answer that is not known. */
-function mayHaveForeignJobs(scene: Scene): boolean {
+/** Whether jobs may run on the new cluster that were not submitted by us: of one that does not respond that is not known. */
+function mayHaveUnexpectedJobs(scene: Scene): boolean {
   const { kind, hash } = rolloutOf(scene);
   if (kind !== 'NewCluster') return false;
   const living = livingJobsOn(scene, hash);
@@ -112,9 +113,11 @@ function mayHaveForeignJobs(scene: Scene): boolean {
 }
 
 function endNewJob(scene: Scene): readonly Effect[] {
-  const { kind, hash, jobId = '' } = rolloutOf(scene);
+  const { kind, hash, jobId } = rolloutOf(scene);
+  const living = livingJobsOn(scene, hash);
+  if (jobId === undefined && living !== undefined) return cancelJobs(living, hash);
   const state = jobStateOf(jobViewOf(scene, hash, jobId));
-  if (state === 'Active') return [{ kind: 'CancelJob', hash, jobId }];
+  if (state === 'Active' && jobId !== undefined) return [{ kind: 'CancelJob', hash, jobId }];
   // A JobManager that is silent cannot be asked to stop its job; without pods there is no job.
   return state !== 'Cancelling' && kind === 'NewCluster' ? stopCluster(clusterOf(scene, hash)) : [];
 }
@@ -179,7 +182,14 @@ function oldJob(scene: Scene): OldJob {
   const savepoint = savepointOf(scene, view)?.state;
   const isSaving = state === 'Active' && savepoint === 'InProgress';
   const isSaved = savepoint === 'Completed' || Boolean(status.savepointPath);
-  return { id, state, isSaving, isLeaving: state === 'Cancelling' || (state === 'Active' && isSaved) };
+  const isEnding = state === 'Active' && isSaved && !isResumed(scene, view);
+  return { id, state, isSaving, isLeaving: state === 'Cancelling' || isEnding };
+}
+
+/** With high availability, a job whose cluster was stopped before it had ended is there again with its JobManager, and stays. */
+function isResumed(scene: Scene, view: JobView | undefined): boolean {
+  const { rollbackTime } = rolloutOf(scene);
+  return rollbackTime !== undefined && (jobOf(view)?.startTime ?? 0) > Date.parse(rollbackTime);
 }
 
 /** The old job runs: it was never stopped, or runs again. */
@@ -228,16 +238,20 @@ function resubmit(scene: Scene, { failure, wait }: Rollback): Transition {
 /** @returns undefined while it is not known whether a job runs there already */
 function announceRollback(scene: Scene, savepointPath: string): Transition | undefined {
   const { status, now, options } = scene;
-  const living = livingJobsOn(scene, status.deployHash ?? '');
-  if (living === undefined) return undefined;
-  const adopted = living.find(({ state }) => state === 'Active');
+  const hash = status.deployHash ?? '';
+  const unexpected = unexpectedJobsOn(scene, hash);
+  if (unexpected === undefined) return undefined;
+  const blocking = blockingJobsOf(scene, unexpected);
+  if (blocking.length > 0)
+    return stay(scene, cancelJobs(blocking, hash), unexpectedJobEvents(blocking, hash, 'it is cancelled'));
   const { id, attempts } = nextId(scene, 'rollback');
   const { submitSeconds, verticesSeconds } = options.timeouts;
   // However late it is: a job that can be begun is given the time for it.
   const deadline = after(now, submitSeconds + verticesSeconds);
-  const rollout = { ...rolloutOf(scene), attempts, rollbackJobId: adopted?.id ?? id, deadline };
+  const rollout = { ...rolloutOf(scene), attempts, rollbackJobId: id, deadline };
+  const events = unexpectedJobEvents(unexpected, hash, 'it is left alone');
   // With the id goes the place from which the job begins, so that each further look means the same.
-  return note(scene, { savepointPath, rollout });
+  return note(scene, { savepointPath, rollout }, events);
 }
 
 /** A job that ran for a while before it failed may have got further than the savepoint it began from. */

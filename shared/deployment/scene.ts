@@ -114,6 +114,11 @@ export function isBlueGreen({ status, options }: Pick<Scene, 'status' | 'options
   return (status.deploymentMode || options.deploymentMode) === 'BlueGreen';
 }
 
+/** No deploy, rescale or deletion is in progress, and one version runs at most. */
+export function isAtRest({ phase }: ApplicationStatus): boolean {
+  return phase === 'Running' || phase === 'DeployFailed';
+}
+
 /** Nothing has been deployed yet. */
 export function isFirstDeploy({ status }: Scene): boolean {
   return !status.deployHash;
@@ -220,7 +225,7 @@ export function livingJobsOn({ observation }: Scene, hash: string): readonly Liv
   return jobs?.map(({ id, state }) => ({ id, state: classify(state) })).filter(({ state }) => !hasEnded(state));
 }
 
-interface LivingJob {
+export interface LivingJob {
   readonly id: string;
   readonly state: JobState;
 }

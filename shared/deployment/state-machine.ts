@@ -9,11 +9,13 @@ import { beginDeleting, deleteApplication } from './delete.ts';
 import { runBoth } from './dual-running.ts';
 import { mustWait } from './failures.ts';
 import { describeCluster, describeJob } from './health.ts';
+import { hasEndingJobs } from './remove-cluster.ts';
 import { rescale } from './rescale.ts';
 import { rollBackJob } from './roll-back.ts';
 import {
   clusterOf,
   createScene,
+  isAtRest,
   isBlueGreen,
   jobViewOf,
   type Scene,
@@ -182,6 +184,7 @@ function isInTransition(scene: Scene, { status }: Transition, standsAside: Failu
   const { phase = '' } = status;
   if (phase === '') return 'name' in scene.desired && !scene.options.isRollbackForced;
   if (phase === 'DualRunning') return isTearingDown(scene);
+  if (isAtRest(status)) return hasEndingJobs(scene);
   return !PHASES_AT_REST.includes(phase);
 }
 

@@ -21,7 +21,7 @@ import {
   jobStateOf,
   jobViewOf,
   known,
-  livingJobsOn,
+  type LivingJob,
   normal,
   note,
   rolloutOf,
@@ -35,7 +35,15 @@ import {
 } from './scene.ts';
 import { oldJobOf } from './stop-old-job.ts';
 import { genericServiceName, taskManagerSelector } from './templates.ts';
-import type { Effect, Event, Failure, Job, JobStatus, JobSubmission, Revision } from './types.ts';
+import type { ApplicationStatus, Effect, Event, Failure, Job, JobStatus, JobSubmission, Revision } from './types.ts';
+import {
+  blockingJobsOf,
+  cancelJobs,
+  describeUnexpected,
+  isOwnAttempt,
+  unexpectedJobEvents,
+  unexpectedJobsOn,
+} from './unexpected-jobs.ts';
 
 /** A state that is restored takes its time, and says so: vertices may be INITIALIZING this many times as long as they may take. */
 const INITIALIZING_PATIENCE = 10;
@@ -105,20 +113,38 @@ export function pointService(scene: Scene, hash: string): readonly Effect[] {
   return [{ kind: 'PointService', name, resourceVersion: service.resourceVersion, podSelector }];
 }
 
-/** A job that runs there already was submitted by Lyft's operator, whose status write got lost. */
+/** What is not the application's job ends first; only then an id is written down under which its own is submitted. */
 function announceJob(scene: Scene): Transition {
   const rollout = rolloutOf(scene);
-  const living = livingJobsOn(scene, rollout.hash);
-  if (living === undefined) return isSubmissionOver(scene) ?? stay(scene);
-  const ids = living.map(({ id }) => id).filter((id) => id !== rollout.oldJobId);
-  const [adopted, ...others] = ids;
-  if (others.length > 0) {
-    const message = `${ids.length} jobs run on cluster ${rollout.hash}, and there must be one: ${ids.join(', ')}`;
+  const unexpected = unexpectedJobsOn(scene, rollout.hash);
+  if (unexpected === undefined) return isSubmissionOver(scene) ?? stay(scene);
+  if (rollout.isTakenOver === true && unexpected.length > 0) return adoptJob(scene, unexpected);
+  const blocking = blockingJobsOf(scene, unexpected);
+  if (blocking.length > 0) return endBlockingJobs(scene, blocking);
+  const { id, attempts } = nextId(scene, 'job');
+  const events = unexpectedJobEvents(unexpected, rollout.hash, 'it is left alone');
+  return note(scene, { rollout: { ...rollout, jobId: id, attempts } }, events);
+}
+
+/** In a deploy that Lyft's operator began, a job that runs there already is the one that it submitted. */
+function adoptJob(scene: Scene, [found, ...others]: readonly LivingJob[]): Transition {
+  const rollout = rolloutOf(scene);
+  if (found === undefined || others.length > 0) {
+    const ids = [found, ...others].flatMap((job) => job?.id ?? []).join(', ');
+    const message = `${others.length + 1} jobs run on cluster ${rollout.hash}, and there must be one: ${ids}`;
     return rollBack(scene, { reason: 'TooManyJobs', message });
   }
-  if (adopted !== undefined) return note(scene, { rollout: { ...rollout, jobId: adopted } });
-  const { id, attempts } = nextId(scene, 'job');
-  return note(scene, { rollout: { ...rollout, jobId: id, attempts } });
+  const event = normal('JobAdopted', `Job ${found.id} was submitted to cluster ${rollout.hash} by another operator`);
+  return note(scene, { rollout: { ...rollout, jobId: found.id } }, [event]);
+}
+
+function endBlockingJobs(scene: Scene, blocking: readonly LivingJob[]): Transition {
+  const { hash, deadline } = rolloutOf(scene);
+  if (isPast(deadline, scene.now)) {
+    const message = blocking.map(({ id }) => describeUnexpected(id, hash)).join('; ');
+    return rollBack(scene, { reason: 'UnexpectedJob', message });
+  }
+  return stay(scene, cancelJobs(blocking, hash), unexpectedJobEvents(blocking, hash, 'it is cancelled'));
 }
 
 /** @returns the roll back, when there is no more use in waiting for the job to appear */
@@ -152,11 +178,12 @@ function noteSubmitted(scene: Scene, { id }: Job): Transition {
   const deadline = after(now, options.timeouts.verticesSeconds);
   const rollout = { ...rolloutOf(scene), isSubmitted: true, deadline };
   const from = status.savepointPath ? ` from ${status.savepointPath}` : '';
-  const event = normal('JobSubmitted', `Job ${id} was submitted to cluster ${rollout.hash}${from}`);
+  const isAdopted = rollout.isTakenOver === true && !isOwnAttempt(scene, id);
+  const events = isAdopted ? [] : [normal('JobSubmitted', `Job ${id} was submitted to cluster ${rollout.hash}${from}`)];
   // In BlueGreen the old job stays the application's until it is torn down.
   const isSecond = isBlueGreen(scene) && !isFirstDeploy(scene);
   const jobStatus = isSecond ? {} : { jobStatus: newJobStatus(scene, id, status.savepointPath) };
-  return note({ ...scene, status: forgetErrors(status) }, { rollout, ...jobStatus }, [event]);
+  return note({ ...scene, status: forgetErrors(status) }, { rollout, ...jobStatus }, events);
 }
 
 /** Of a job that has just begun: what is submitted again in a rollback, and of the job before it only where this one began. */
@@ -208,7 +235,7 @@ export function judgeStart(scene: Scene, { id, state, vertices }: Job, cause: st
 /** The new revision is what runs now. */
 function succeed(scene: Scene, revision: Revision, job: Job): Transition {
   const kept = forgetDeploy(scene.status);
-  const { kind, revision: name, hash } = rolloutOf(scene);
+  const { kind, revision: name, hash, clusterId } = rolloutOf(scene);
   // A job that was only begun again says nothing of another revision that has failed.
   const others = kind === 'Restart' ? failureBeside(kept, name) : undefined;
   const status = forgetErrors(others ? { ...kept, failedDeploy: others } : forgetFailure(kept));
@@ -228,14 +255,21 @@ function succeed(scene: Scene, revision: Revision, job: Job): Transition {
     jobStatus,
     ...selectorOf(scene, hash),
   };
-  return { status: { ...withoutLyftsRescale(status, kind), ...deployed }, effects: [], events };
+  const onCluster = kind === 'NewCluster' ? withClusterId(withoutLyftsRescale(status), clusterId) : status;
+  return { status: { ...onCluster, ...deployed }, effects: [], events };
 }
 
 /** On a new cluster no pod looks for its JobManager under an older hash. */
-function withoutLyftsRescale(status: Scene['status'], kind: string): Scene['status'] {
-  if (kind !== 'NewCluster') return status;
-  const { inPlaceUpdatedFromHash, ...rest } = status;
-  return rest;
+function withoutLyftsRescale({ inPlaceUpdatedFromHash, ...status }: ApplicationStatus): ApplicationStatus {
+  return status;
+}
+
+/** Another cluster is deployed now, with an id of its own or without one. */
+export function withClusterId(
+  { clusterId: _, ...status }: ApplicationStatus,
+  clusterId: string | undefined,
+): ApplicationStatus {
+  return clusterId === undefined ? status : { ...status, clusterId };
 }
 
 /** What a rollback submits again. */

@@ -173,6 +173,7 @@ function adoptMidway(scene: Scene, wanted: WantedRevision): Transition | Failure
     kind: 'NewCluster' as const,
     revision: wanted.name,
     hash: target.hash,
+    isTakenOver: true,
     startTime: after(now, 0),
     deadline: after(now, options.timeouts.clusterStartSeconds),
     ...jobsOf(status, phase),

@@ -2,8 +2,10 @@
 // that clusters of either are alike, and a template can be hashed to the name of a cluster that already runs.
 
 import { createHash } from 'node:crypto';
+import { CLUSTER_ID_ANNOTATION, legacyClusterId } from './cluster-id.ts';
 import {
   DEFAULT_RESOURCES,
+  hasHighAvailability,
   jobManagersOf,
   type MemoryReader,
   type Ports,
@@ -304,6 +306,7 @@ function place(deployment: Deployment, target: ClusterTarget, role: Role): Deplo
       name: deploymentNames(application, hash, version)[key],
       ...metadata,
       labels: { ...metadata.labels, 'flink-app-hash': hash },
+      annotations: { ...metadata.annotations, ...clusterIdAnnotation(target) },
       ownerReferences: [ownerReference(target)],
     },
     spec: {
@@ -312,6 +315,11 @@ function place(deployment: Deployment, target: ClusterTarget, role: Role): Deplo
       template: placePod(spec.template, target, role, selector),
     },
   };
+}
+
+function clusterIdAnnotation({ clusterId, revision }: ClusterTarget): Strings {
+  const isKnownByIt = clusterId !== undefined && hasHighAvailability(revision.spec);
+  return isKnownByIt ? { [CLUSTER_ID_ANNOTATION]: clusterId } : {};
 }
 
 function placePod(
@@ -334,8 +342,9 @@ function placePod(
 }
 
 function placeEnvironment(env: readonly EnvVar[], target: ClusterTarget, role: Role): readonly EnvVar[] {
-  const { namespace, application, hash, revision } = target;
-  const place = { namespace, cluster: clusterServiceName(application, hash), isJobManager: role === 'jobmanager' };
+  const { namespace, application, hash, revision, clusterId = legacyClusterId(application, hash) } = target;
+  const service = clusterServiceName(application, hash);
+  const place = { namespace, service, clusterId, isJobManager: role === 'jobmanager' };
   return env.flatMap((variable) => {
     if (variable.name !== 'FLINK_PROPERTIES') return [variable];
     const value = renderFlinkProperties(variable.value ?? '', revision.spec, place);

@@ -142,6 +142,8 @@ export interface ClusterTarget {
   readonly version?: Colour;
   /** Values of the label pod-deployment-selector. */
   readonly podSelectors: PodSelectors;
+  /** Under which JobManagers with high availability keep their jobs; absent: <application>-<hash>. */
+  readonly clusterId?: string;
 }
 
 export interface PodSelectors {
@@ -174,6 +176,11 @@ export interface ApplicationStatus {
   readonly deploymentMode?: string;
   /** Of the cluster that is deployed. It stays while the cluster does: a rescale in place keeps it. */
   readonly deployHash?: string;
+  /**
+   * Of the cluster that is deployed, with high availability: the id under which its JobManagers elect a leader and keep their
+   * jobs. Absent: <application>-<hash>, as clusters had it that were made before there were such ids.
+   */
+  readonly clusterId?: string;
   readonly updatingHash?: string;
   readonly updatingVersion?: string;
   readonly deployVersion?: string;
@@ -229,6 +236,10 @@ export interface Rollout {
   readonly revision: string;
   /** Of the cluster it is deployed on; deployHash when the cluster stays. */
   readonly hash: string;
+  /** As status.clusterId, of a new cluster. */
+  readonly clusterId?: string;
+  /** Lyft's operator began it: a job that runs on the new cluster already may be the one that it submitted. */
+  readonly isTakenOver?: boolean;
   readonly startTime: string;
   /** When the present phase has failed. */
   readonly deadline: string;
@@ -369,6 +380,13 @@ export interface Cluster {
   readonly service?: ServiceView;
   /** Pods there are, terminating ones too; counted once a Deployment of it is to have none. */
   readonly podCount?: number;
+  /** What its JobManagers' high availability keeps in ConfigMaps; read when the cluster is to go. */
+  readonly highAvailability?: Reading<readonly ConfigMapView[]>;
+}
+
+export interface ConfigMapView {
+  readonly name: string;
+  readonly uid: string;
 }
 
 export interface DeploymentView {
@@ -525,6 +543,8 @@ export type Effect =
       readonly deployments: readonly string[];
       readonly services: readonly string[];
     }
+  /** Deletes what the high availability of a cluster has left behind. */
+  | { readonly kind: 'DeleteConfigMaps'; readonly hash: string; readonly configMaps: readonly ConfigMapView[] }
   | {
       readonly kind: 'ScaleDeployment';
       readonly name: string;

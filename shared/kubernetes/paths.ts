@@ -18,6 +18,7 @@ export const EVENTS: ResourceType = { apiVersion: 'v1', plural: 'events' };
 export const DEPLOYMENTS: ResourceType = { apiVersion: 'apps/v1', plural: 'deployments' };
 export const CONTROLLER_REVISIONS: ResourceType = { apiVersion: 'apps/v1', plural: 'controllerrevisions' };
 export const SERVICES: ResourceType = { apiVersion: 'v1', plural: 'services' };
+export const CONFIG_MAPS: ResourceType = { apiVersion: 'v1', plural: 'configmaps' };
 export const LEASES: ResourceType = { apiVersion: 'coordination.k8s.io/v1', plural: 'leases' };
 
 /** "/apis/flink.k8s.io/v1beta1" */

@@ -280,6 +280,30 @@ describe('an effect that rests on a version', () => {
   });
 });
 
+describe('DeleteConfigMaps', () => {
+  it('deletes a ConfigMap that is still the one that was seen', async () => {
+    const world = await aWorld();
+    const uid = addConfigMap(world);
+
+    await world.perform({ kind: 'DeleteConfigMaps', hash: HASH, configMaps: [{ name: CONFIG_MAP, uid }] });
+
+    expect(world.sandbox.store.get('ConfigMap', NAMESPACE, CONFIG_MAP)).toBeUndefined();
+  });
+
+  it('leaves one alone that was made anew, and is content where there is none', async () => {
+    const world = await aWorld();
+    addConfigMap(world);
+    const configMaps = [
+      { name: CONFIG_MAP, uid: 'another' },
+      { name: 'orders-gone', uid: 'gone' },
+    ];
+
+    await world.perform({ kind: 'DeleteConfigMaps', hash: HASH, configMaps });
+
+    expect(world.sandbox.store.get('ConfigMap', NAMESPACE, CONFIG_MAP)).toBeDefined();
+  });
+});
+
 describe('what is told to a JobManager', () => {
   it('goes to that of the cluster, with the ids that were written down', async () => {
     const world = await aWorld();
@@ -312,6 +336,11 @@ const EFFECTS: { readonly [Kind in Effect['kind']]: (world: World) => Extract<Ef
   RemoveFinalizer: () => ({ kind: 'RemoveFinalizer' }),
   CreateCluster: ({ application }) => ({ kind: 'CreateCluster', target: aTarget(application) }),
   DeleteCluster: () => ({ kind: 'DeleteCluster', hash: HASH, deployments: [JM, TM], services: [SERVICE] }),
+  DeleteConfigMaps: (world) => ({
+    kind: 'DeleteConfigMaps',
+    hash: HASH,
+    configMaps: [{ name: CONFIG_MAP, uid: addConfigMap(world) }],
+  }),
   ScaleDeployment: (world) => ({
     kind: 'ScaleDeployment',
     name: TM,
@@ -355,6 +384,14 @@ describe('every effect', () => {
     );
   });
 });
+
+const CONFIG_MAP = `${SERVICE}-k3x9q2-cluster-config-map`;
+
+/** @returns its uid */
+function addConfigMap({ sandbox }: World): string {
+  sandbox.store.put({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace: NAMESPACE, name: CONFIG_MAP } });
+  return sandbox.store.get('ConfigMap', NAMESPACE, CONFIG_MAP)?.metadata.uid ?? '';
+}
 
 function arrangements() {
   return fc.record({

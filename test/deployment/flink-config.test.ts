@@ -185,7 +185,12 @@ describe('hasHighAvailability', () => {
 });
 
 describe('renderFlinkProperties', () => {
-  const place = { namespace: 'flink', cluster: 'orders-5e7c7283', isJobManager: true };
+  const place = {
+    namespace: 'flink',
+    service: 'orders-5e7c7283',
+    clusterId: 'orders-5e7c7283-k3x9q2',
+    isJobManager: true,
+  };
 
   it.each`
     isJobManager | expected
@@ -211,14 +216,14 @@ describe('renderFlinkProperties', () => {
       );
 
       expect(jobManager).toEqual([
-        'kubernetes.cluster-id: orders-5e7c7283',
+        'kubernetes.cluster-id: orders-5e7c7283-k3x9q2',
         'jobmanager.rpc.address: $HOST_IP',
-        'high-availability.cluster-id: orders-5e7c7283',
+        'high-availability.cluster-id: orders-5e7c7283-k3x9q2',
         'kubernetes.namespace: flink',
       ]);
       expect(taskManager).toEqual([
-        'kubernetes.cluster-id: orders-5e7c7283',
-        'high-availability.cluster-id: orders-5e7c7283',
+        'kubernetes.cluster-id: orders-5e7c7283-k3x9q2',
+        'high-availability.cluster-id: orders-5e7c7283-k3x9q2',
         'kubernetes.namespace: flink',
         'taskmanager.host: $HOST_IP',
       ]);
@@ -306,6 +311,6 @@ describe('renderFlinkProperties', () => {
       .filter((line) => line !== '')
       .map((line) => line.split(': ')[0]);
     expect(keys).toHaveLength(new Set(keys).size);
-    expect(text).toContain('high-availability.cluster-id: orders-5e7c7283\n');
+    expect(text).toContain('high-availability.cluster-id: orders-5e7c7283-k3x9q2\n');
   });
 });

@@ -17,6 +17,7 @@ import {
   NEW,
   NEW_JOB,
   NEW_REVISION,
+  NOW,
   newJob,
   OLD,
   OLD_JOB,
@@ -88,13 +89,39 @@ describe('RollingBackJob', () => {
     ]);
   });
 
-  it('adopts a job that runs on the old cluster already', () => {
-    const adopted = 'f'.repeat(32);
-    const jobs = { [OLD_JOB]: aJob({ state: 'CANCELED' }), [adopted]: aJob() };
+  it('leaves a job alone that somebody submitted to the old cluster, and takes it for nothing of its own', () => {
+    const foreign = 'f'.repeat(32);
+    const jobs = { [OLD_JOB]: aJob({ state: 'CANCELED' }), [foreign]: aJob() };
 
     const next = rollingBack({ old: { jobManager: aJobManager({ jobs }) } });
 
-    expect(next.status.rollout?.rollbackJobId).toBe(adopted);
+    expect(next.status.rollout?.rollbackJobId).toMatch(/^[0-9a-f]{32}$/);
+    expect(next.status.rollout?.rollbackJobId).not.toBe(foreign);
+    expect(next.effects).toEqual([]);
+    expect(next.events).toMatchObject([{ type: 'Warning', reason: 'UnexpectedJob' }]);
+  });
+
+  it('ends an earlier attempt of this deploy on the old cluster first', () => {
+    const announced = rollingBack().status.rollout;
+    const earlier = announced?.rollbackJobId ?? '';
+    const jobs = { [OLD_JOB]: aJob({ state: 'CANCELED' }), [earlier]: aJob() };
+
+    const next = rollingBack({
+      rollout: { attempts: announced?.attempts ?? 0 },
+      old: { jobManager: aJobManager({ jobs }) },
+    });
+
+    expect(next.effects).toEqual([{ kind: 'CancelJob', hash: OLD, jobId: earlier }]);
+    expect(next.status.rollout).not.toHaveProperty('rollbackJobId');
+  });
+
+  it('brings an old job back that its high availability has resumed when its stopped cluster was started again', () => {
+    const rollbackTime = secondsAgo(40);
+    const resumed = (startTime: number) =>
+      rollingBack({ rollout: { rollbackTime }, old: oldJob({ startTime }), next: { cluster: aStoppedCluster(NEW) } });
+
+    expect(resumed(NOW - 3600_000).status.phase).toBe('RollingBackJob');
+    expect(resumed(NOW - 20_000).status).toMatchObject({ phase: 'DeployFailed', jobStatus: { jobID: OLD_JOB } });
   });
 
   it('ends in DeployFailed with the old job under its new id, and the failed revision remembered (I1b)', () => {
@@ -409,15 +436,12 @@ describe('F6: two jobs run at once', () => {
     expect(kindsOf(next)).toEqual(['SubmitJob']);
   });
 
-  it('stops a new cluster on which jobs run that nobody submitted', () => {
-    const jobs = { ['e'.repeat(32)]: aJob(), ['f'.repeat(32)]: aJob() };
+  it('ends jobs on the new cluster that nobody here submitted', () => {
+    const jobs = { ['e'.repeat(32)]: aJob(), ['f'.repeat(32)]: aJob({ state: 'CANCELLING' }) };
 
     const next = rollingBack({ rollout: { jobId: undefined } as object, next: { jobManager: aJobManager({ jobs }) } });
 
-    expect(effectsOf(next, 'ScaleDeployment').map(({ name }) => name)).toEqual([
-      `orders-${NEW}-jm`,
-      `orders-${NEW}-tm`,
-    ]);
+    expect(next.effects).toEqual([{ kind: 'CancelJob', hash: NEW, jobId: 'e'.repeat(32) }]);
   });
 
   it('stops a new cluster whose jobs are not known: one may run that nobody here submitted', () => {

@@ -115,20 +115,92 @@ describe('SubmittingJob', () => {
     expect(next.effects).toEqual([]);
   });
 
-  it('adopts the one job that runs on the new cluster already', () => {
-    const adopted = 'f'.repeat(32);
+  describe('on a new cluster on which a job runs that Headrace did not submit', () => {
+    const FOREIGN = 'f'.repeat(32);
+    const foreign = (state: string) => ({ jobManager: aJobManager({ jobs: { [FOREIGN]: aJob({ state }) } }) });
 
-    const next = submitting({ next: { jobManager: aJobManager({ jobs: { [adopted]: aJob() } }) } });
+    it('cancels that job, names it, and announces no other before it has ended', () => {
+      const next = submitting({ next: foreign('RUNNING') });
 
-    expect(next.status.rollout?.jobId).toBe(adopted);
+      expect(next.effects).toEqual([{ kind: 'CancelJob', hash: NEW, jobId: FOREIGN }]);
+      expect(next.events).toEqual([
+        {
+          type: 'Warning',
+          reason: 'UnexpectedJob',
+          message: `Job ${FOREIGN} runs on cluster ${NEW} and is not the application's: it is cancelled`,
+        },
+      ]);
+      expect(next.status.rollout).not.toHaveProperty('jobId');
+    });
+
+    it('waits while it is being cancelled, without another Event', () => {
+      const next = submitting({ next: foreign('CANCELLING') });
+
+      expect(next).toMatchObject({ status: { phase: 'SubmittingJob' }, effects: [], events: [] });
+      expect(next.status.rollout).not.toHaveProperty('jobId');
+    });
+
+    it('announces its own job when that one has ended', () => {
+      const next = submitting({ next: foreign('CANCELED') });
+
+      expect(next.status.rollout?.jobId).toMatch(/^[0-9a-f]{32}$/);
+      expect(next.status.rollout?.jobId).not.toBe(FOREIGN);
+    });
+
+    it('rolls back, and names it, when it does not end in time', () => {
+      const next = submitting({ next: foreign('CANCELLING'), rollout: { deadline: secondsAgo(1) } });
+
+      expect(next.status).toMatchObject({
+        phase: 'RollingBackJob',
+        rollout: { failure: { reason: 'UnexpectedJob', message: expect.stringContaining(FOREIGN) } },
+      });
+    });
+
+    it("adopts it in a deploy of Lyft's operator that was taken over, and does not say that it was submitted now", () => {
+      const next = submitting({ next: foreign('RUNNING'), rollout: { isTakenOver: true } });
+
+      expect(next.status.rollout?.jobId).toBe(FOREIGN);
+      expect(reasonsOf(next)).toEqual(['JobAdopted']);
+
+      const noted = submitting({ next: foreign('RUNNING'), rollout: { isTakenOver: true, jobId: FOREIGN } });
+
+      expect(noted.status.rollout?.isSubmitted).toBe(true);
+      expect(reasonsOf(noted)).toEqual([]);
+    });
+
+    it('rolls back such a deploy when more than one job runs there', () => {
+      const jobs = { ['e'.repeat(32)]: aJob(), [FOREIGN]: aJob() };
+
+      const next = submitting({ next: { jobManager: aJobManager({ jobs }) }, rollout: { isTakenOver: true } });
+
+      expect(next.status).toMatchObject({ phase: 'RollingBackJob', rollout: { failure: { reason: 'TooManyJobs' } } });
+    });
   });
 
-  it('rolls back when more than one job runs there', () => {
-    const jobs = { ['e'.repeat(32)]: aJob(), ['f'.repeat(32)]: aJob() };
+  it('gives the deployed cluster the id of the new one, and takes it away where that has none', () => {
+    const before = { clusterId: 'orders-0a0a0a0a-aaaaaa' };
+    const clusterId = 'orders-1b1b1b1b-bbbbbb';
 
-    const next = submitting({ next: { jobManager: aJobManager({ jobs }) } });
+    const withId = submitting({ rollout: { ...SUBMITTED, clusterId }, next: newJob({}), status: before });
+    const without = submitting({ rollout: SUBMITTED, next: newJob({}), status: before });
 
-    expect(next.status).toMatchObject({ phase: 'RollingBackJob', rollout: { failure: { reason: 'TooManyJobs' } } });
+    expect(withId.status.clusterId).toBe(clusterId);
+    expect(without.status).not.toHaveProperty('clusterId');
+  });
+
+  it('leaves a job alone that somebody submitted to the deployed cluster, when the job is restarted there', () => {
+    const foreign = 'f'.repeat(32);
+    const jobs = { [OLD_JOB]: aJob({ state: 'FAILED' }), [foreign]: aJob() };
+
+    const next = submitting({
+      rollout: { kind: 'Restart', hash: OLD, revision: OLD_REVISION.name },
+      old: { jobManager: aJobManager({ jobs }) },
+    });
+
+    expect(next.effects).toEqual([]);
+    expect(next.status.rollout?.jobId).toMatch(/^[0-9a-f]{32}$/);
+    expect(next.status.rollout?.jobId).not.toBe(foreign);
+    expect(next.events).toMatchObject([{ type: 'Warning', reason: 'UnexpectedJob' }]);
   });
 
   it('is Running when every vertex runs: what is deployed, its selector and its job change together', () => {
