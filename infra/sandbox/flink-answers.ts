@@ -3,6 +3,7 @@ import {
   type Checkpoint,
   type Failure,
   type FlinkJob,
+  isBatch,
   isEnded,
   type JobVertex,
   type SavepointOperation,
@@ -135,24 +136,24 @@ export function jobsOverview(flavour: Flavour, jobs: readonly FlinkJob[], now: n
 }
 
 function overviewOf(flavour: Flavour, job: FlinkJob, now: number) {
-  const tasks = sumOfTasks(verticesOf(job).map((vertex) => tasksOf(job, vertex)));
+  const tasks = sumOfTasks(verticesOf(flavour, job).map((vertex) => tasksOf(job, vertex)));
   const counts = Object.entries(tasks).map(([state, count]) => [state.toLowerCase(), count]);
   return {
     jid: job.settings.id,
     name: job.settings.name,
-    ...(flavour === '2.3.0' && { jobType: 'STREAMING', schedulerType: schedulerOf(job) }),
+    ...(flavour === '2.3.0' && { jobType: typeOf(job), schedulerType: schedulerOf(job) }),
     ...timesOf(job, now),
     state: statusOf(job),
     'last-modification': Math.max(...Object.values(job.timestamps)),
     tasks: { ...Object.fromEntries(counts), total: sum(Object.values(tasks), (count) => count) },
-    ...(flavour === '2.3.0' && { 'pending-operators': 0 }),
+    ...(flavour === '2.3.0' && { 'pending-operators': unlistedOf(job).length }),
   };
 }
 
 export function jobDetails(flavour: Flavour, job: FlinkJob, now: number) {
   const { id, name } = job.settings;
   const is2 = flavour === '2.3.0';
-  const vertices = verticesOf(job);
+  const vertices = verticesOf(flavour, job);
   const isSparse = vertices.length === 0;
   return {
     jid: id,
@@ -160,7 +161,7 @@ export function jobDetails(flavour: Flavour, job: FlinkJob, now: number) {
     name,
     isStoppable: false,
     state: statusOf(job),
-    'job-type': 'STREAMING',
+    'job-type': typeOf(job),
     ...(is2 && { schedulerType: isSparse ? null : schedulerOf(job) }),
     ...timesOf(job, now),
     maxParallelism: -1,
@@ -172,8 +173,17 @@ export function jobDetails(flavour: Flavour, job: FlinkJob, now: number) {
     'status-counts': statusCounts(vertices.map((vertex) => vertexStatus(job, vertex))),
     plan: isSparse
       ? noPlans[flavour]
-      : { jid: id, name, type: 'STREAMING', nodes: planNodes(vertices, job.parallelism) },
-    ...(is2 && { 'pending-operators': 0 }),
+      : {
+          jid: id,
+          name,
+          type: typeOf(job),
+          nodes: planNodes(
+            vertices.map((vertex) => plannedOf(job, vertex)),
+            isBatch(job),
+          ),
+        },
+    ...(is2 && isBatch(job) && { 'stream-graph': { nodes: streamNodes(job) } }),
+    ...(is2 && { 'pending-operators': isSparse ? 0 : unlistedOf(job).length }),
   };
 }
 
@@ -189,13 +199,39 @@ function timesOf({ timestamps, stage }: FlinkJob, now: number) {
   return { 'start-time': start, 'end-time': end, duration: (end === -1 ? now : end) - start };
 }
 
-/** While its JobMaster starts, and when that failed, a job has no vertices. */
-function verticesOf({ stage, settings, parallelism }: FlinkJob): readonly JobVertex[] {
-  return stage.kind === 'Initializing' || Object.keys(parallelism).length === 0 ? [] : settings.vertices;
+/** While its JobMaster starts, and when that failed, a job has no vertices. 2.x makes those of a batch job stage by stage. */
+function verticesOf(flavour: Flavour, job: FlinkJob): readonly JobVertex[] {
+  const { stage, settings, parallelism } = job;
+  if (stage.kind === 'Initializing' || Object.keys(parallelism).length === 0) return [];
+  return flavour === '2.3.0' && isBatch(job) ? settings.vertices.slice(0, job.stagesBegun) : settings.vertices;
 }
 
+/** The stages of a batch job that have not begun; until then it is open with which parallelism they will. */
+function unlistedOf(job: FlinkJob): readonly JobVertex[] {
+  return isBatch(job) ? job.settings.vertices.slice(job.stagesBegun) : [];
+}
+
+function typeOf(job: FlinkJob): JobType {
+  return isBatch(job) ? 'BATCH' : 'STREAMING';
+}
+
+type JobType = 'BATCH' | 'STREAMING';
+
+function parallelismOf(job: FlinkJob, vertex: JobVertex): number {
+  return unlistedOf(job).includes(vertex) ? UNDECIDED : (job.parallelism[vertex.id] ?? vertex.parallelism);
+}
+
+const UNDECIDED = -1;
+
+function plannedOf(job: FlinkJob, vertex: JobVertex): PlannedVertex {
+  return { ...vertex, parallelism: parallelismOf(job, vertex) };
+}
+
+type PlannedVertex = Pick<JobVertex, 'id' | 'name' | 'parallelism'>;
+
 function vertexOf(job: FlinkJob, vertex: JobVertex, now: number) {
-  const { tasksStartTime: start = -1, tasksEndTime: end } = job;
+  const { tasksStartTime, tasksEndTime: end } = job;
+  const start = unlistedOf(job).includes(vertex) ? -1 : (tasksStartTime ?? -1);
   const isCounted = job.stage.kind === 'Running';
   const records = Math.floor(job.count);
   return {
@@ -203,7 +239,7 @@ function vertexOf(job: FlinkJob, vertex: JobVertex, now: number) {
     slotSharingGroupId: slotSharingGroup,
     name: vertex.name,
     maxParallelism: vertex.maxParallelism,
-    parallelism: job.parallelism[vertex.id] ?? vertex.parallelism,
+    parallelism: parallelismOf(job, vertex),
     status: vertexStatus(job, vertex),
     'start-time': start,
     'end-time': end ?? -1,
@@ -232,15 +268,21 @@ function vertexStatus(job: FlinkJob, vertex: JobVertex): TaskState {
 }
 
 function tasksOf(job: FlinkJob, vertex: JobVertex): Record<TaskState, number> {
-  const count = job.parallelism[vertex.id] ?? vertex.parallelism;
+  const count = parallelismOf(job, vertex);
+  if (count === UNDECIDED) return zeroes();
   const state = taskState(job, vertex);
+  const slots = slotsOf(job);
+  if (isBatch(job) && state === 'RUNNING' && slots < count)
+    return { ...zeroes(), RUNNING: slots, SCHEDULED: count - slots };
   // One task fails, and the others are cancelled because of it.
   const tasks = state === 'FAILED' ? { FAILED: 1, CANCELED: count - 1 } : { [state]: count };
   return { ...zeroes(), ...tasks };
 }
 
 function taskState(job: FlinkJob, vertex: JobVertex): TaskState {
-  const { stage, failures } = job;
+  const { stage, failures, stagesBegun, settings } = job;
+  if (unlistedOf(job).includes(vertex)) return 'CREATED';
+  if (isBatch(job) && settings.vertices.indexOf(vertex) < stagesBegun - 1) return 'FINISHED';
   const failedName = failures[0]?.task?.name.replace(/ \(\d+\/\d+\)$/, '');
   const afterFailure = failedName === vertex.name ? 'FAILED' : 'CANCELED';
   switch (stage.kind) {
@@ -280,20 +322,29 @@ function statusCounts(states: readonly TaskState[]): Record<TaskState, number> {
 }
 
 /** What the jar would run. */
-export function planAnswer(id: string, name: string, vertices: readonly JobVertex[]) {
-  const parallelism = Object.fromEntries(vertices.map((vertex) => [vertex.id, vertex.parallelism]));
-  return { plan: { jid: id, name, type: 'STREAMING', nodes: planNodes(vertices, parallelism) } };
+export function planAnswer({ id, name, vertices, isBatch }: PlannedJob) {
+  const planned = vertices.map((vertex) => (isBatch ? { ...vertex, parallelism: UNDECIDED } : vertex));
+  const type: JobType = isBatch ? 'BATCH' : 'STREAMING';
+  return { plan: { jid: id, name, type, nodes: planNodes(planned, isBatch) } };
+}
+
+interface PlannedJob {
+  readonly id: string;
+  readonly name: string;
+  readonly vertices: readonly JobVertex[];
+  readonly isBatch: boolean;
 }
 
 /** A chain, the last vertex first. */
-function planNodes(vertices: readonly JobVertex[], parallelism: Readonly<Record<string, number>>) {
+function planNodes(vertices: readonly PlannedVertex[], isBatch: boolean) {
+  const exchange = isBatch ? 'blocking' : 'pipelined_bounded';
   return vertices
-    .map(({ id, name }, index) => {
+    .map(({ id, name, parallelism }, index) => {
       const source = vertices[index - 1];
-      const input = { num: 0, id: source?.id, ship_strategy: 'HASH', exchange: 'pipelined_bounded' };
+      const input = { num: 0, id: source?.id, ship_strategy: 'HASH', exchange };
       return {
         id,
-        parallelism: parallelism[id],
+        parallelism,
         operator: '',
         operator_strategy: '',
         description: `${name}<br/>`,
@@ -302,6 +353,19 @@ function planNodes(vertices: readonly JobVertex[], parallelism: Readonly<Record<
       };
     })
     .toReversed();
+}
+
+/** The operators from which 2.x makes the vertices of a batch job; here each vertex has one. */
+function streamNodes(job: FlinkJob) {
+  const { vertices } = job.settings;
+  return vertices.map((vertex, index) => ({
+    id: `${index + 1}`,
+    parallelism: parallelismOf(job, vertex),
+    operator: vertex.name,
+    description: vertex.name,
+    ...(!unlistedOf(job).includes(vertex) && { job_vertex_id: vertex.id }),
+    inputs: index === 0 ? [] : [{ num: 0, id: `${index}`, ship_strategy: 'HASH', exchange: 'UNDEFINED' }],
+  }));
 }
 
 export function checkpointsOf({ checkpoints }: FlinkJob) {
@@ -479,8 +543,9 @@ export function resourceRequirements({ bounds }: FlinkJob) {
   return Object.fromEntries(Object.entries(bounds).map(([id, parallelism]) => [id, { parallelism }]));
 }
 
-function schedulerOf({ settings }: FlinkJob): string {
-  return settings.isAdaptive ? 'Adaptive' : 'Default';
+function schedulerOf(job: FlinkJob): string {
+  if (isBatch(job)) return 'AdaptiveBatch';
+  return job.settings.isAdaptive ? 'Adaptive' : 'Default';
 }
 
 function sum<T>(items: readonly T[], numberOf: (item: T) => number): number {

@@ -167,6 +167,8 @@ export interface FlinkJob {
   readonly placement: readonly Placement[];
   /** Slots beyond those that it keeps until that time, epoch milliseconds. */
   readonly idle?: { readonly placement: readonly Placement[]; readonly until: number };
+  /** Of a batch job: how many of its stages have begun, or are the next to begin. */
+  readonly stagesBegun: number;
   /** When its tasks began, and ended, last. */
   readonly tasksStartTime: number | undefined;
   readonly tasksEndTime: number | undefined;
@@ -209,6 +211,7 @@ export function submit(settings: JobSettings, now: number): FlinkJob {
     bounds: byVertex(({ parallelism }) => ({ lowerBound: 1, upperBound: parallelism })),
     parallelism: byVertex(({ parallelism }) => parallelism),
     placement: [],
+    stagesBegun: 1,
     tasksStartTime: undefined,
     tasksEndTime: undefined,
     restarts: 0,
@@ -257,6 +260,11 @@ export function isCounting({ stage }: FlinkJob): boolean {
   return stage.kind === 'Running';
 }
 
+/** Its vertices run one after the other. */
+export function isBatch({ settings }: Pick<FlinkJob, 'settings'>): boolean {
+  return settings.behaviour.isBatch === true;
+}
+
 export function isEnded({ stage }: FlinkJob): boolean {
   return stage.kind === 'Ended';
 }
@@ -269,14 +277,20 @@ export function nextChangeTime(job: FlinkJob, now: number): number {
   return Math.min(...[...stageTimes(job), ...rescale, ...idle, ...due].filter((time) => time > now));
 }
 
-function stageTimes({ stage, settings: { behaviour, stabilizationMs, isImpossible } }: FlinkJob): readonly number[] {
+function stageTimes(job: FlinkJob): readonly number[] {
+  const { stage, settings, stagesBegun } = job;
+  const { stabilizationMs, isImpossible } = settings;
   switch (stage.kind) {
     case 'Waiting':
       return isImpossible ? [] : [stage.since + stabilizationMs, stage.since + resourceWaitMs];
     case 'Scheduled':
       return [stage.since + secondMs, stage.since + slotWaitMs];
     case 'Running':
-      return [stage.since + lifetimeMs(behaviour).untilFailure, stage.since + lifetimeMs(behaviour).untilEnd];
+      return [
+        stage.since + lifetimeMs(job).untilFailure,
+        stage.since + lifetimeMs(job).untilEnd,
+        stage.since + stagesBegun * batchStageMs(job),
+      ];
     case 'Ended':
       return [];
     default:
@@ -284,11 +298,26 @@ function stageTimes({ stage, settings: { behaviour, stabilizationMs, isImpossibl
   }
 }
 
-function lifetimeMs({ failsAfterSeconds, isBounded, runSeconds = 60 }: JarSettings) {
+function lifetimeMs(job: FlinkJob) {
+  const { behaviour, vertices } = job.settings;
+  const { failsAfterSeconds, isBounded, runSeconds = 60 } = behaviour;
+  const untilEnd = isBounded ? runSeconds * secondMs : Number.POSITIVE_INFINITY;
   return {
     untilFailure: failsAfterSeconds === undefined ? Number.POSITIVE_INFINITY : failsAfterSeconds * secondMs,
-    untilEnd: isBounded ? runSeconds * secondMs : Number.POSITIVE_INFINITY,
+    untilEnd: isBatch(job) ? vertices.length * batchStageMs(job) : untilEnd,
   };
+}
+
+/** With fewer slots than tasks, a stage of a batch job runs in as many turns as it takes. */
+function batchStageMs(job: FlinkJob): number {
+  const { runSeconds = 60 } = job.settings.behaviour;
+  const turns = Math.ceil(widthOf(job) / Math.max(1, slotsOf(job)));
+  return isBatch(job) ? turns * runSeconds * secondMs : Number.POSITIVE_INFINITY;
+}
+
+/** Slots that the job would use if it had them. */
+function widthOf({ parallelism }: FlinkJob): number {
+  return Math.max(...Object.values(parallelism));
 }
 
 /** The job as it is at an instant; to be asked at each `nextChangeTime`, and whenever the offered slots change. */
@@ -343,6 +372,7 @@ export function triggerSavepoint(
     checkpointId: checkpoints.nextId,
     count,
     ...(!isCounting(job) && { endTime: now, failure: notRunning(settings) }),
+    ...(isBatch(job) && { endTime: now, failure: checkpointFailure(blockingEdge) }),
   };
   const log = { ...checkpoints, nextId: checkpoints.nextId + 1 };
   return { ...counted, checkpoints: log, savepoints: [...savepoints, operation] };
@@ -417,8 +447,11 @@ function schedule(job: FlinkJob, now: number): FlinkJob {
 
 /** The default scheduler takes every slot that the job asks for, or none. */
 function awaitSlots(job: FlinkJob, since: number, offers: readonly SlotOffer[], now: number): FlinkJob {
-  const wanted = Math.max(...Object.values(job.parallelism));
-  if (total(offers) >= wanted) return now < since + secondMs ? job : deploy(job, wanted, offers, now);
+  const wanted = widthOf(job);
+  // A batch job makes do with one.
+  const needed = isBatch(job) ? 1 : wanted;
+  if (total(offers) >= needed)
+    return now < since + secondMs ? job : deploy(job, Math.min(wanted, total(offers)), offers, now);
   // A JobManager that has found none once refuses at once, and again with each attempt.
   const isRefused = job.failures[0]?.trace === noSlots;
   if (now < since + slotWaitMs && !isRefused) return job;
@@ -447,6 +480,7 @@ function deploy(job: FlinkJob, slots: number, offers: readonly SlotOffer[], now:
     ...rest,
     parallelism,
     ...occupy(rest, place(slots, offers, job.settings.behaviour)),
+    stagesBegun: 1,
     tasksStartTime: now,
     tasksEndTime: undefined,
   };
@@ -508,9 +542,10 @@ function run(job: FlinkJob, now: number): FlinkJob {
 }
 
 function work(job: FlinkJob, since: number, offers: readonly SlotOffer[], now: number): FlinkJob {
-  const { untilFailure, untilEnd } = lifetimeMs(job.settings.behaviour);
+  const { untilFailure, untilEnd } = lifetimeMs(job);
   if (now >= since + untilFailure) return fail(job, failureOf(job, 'the job fails after a while'), now);
   if (now >= since + untilEnd) return end(stopTasks(job, now), 'FINISHED', now);
+  if (now >= since + job.stagesBegun * batchStageMs(job)) return { ...job, stagesBegun: job.stagesBegun + 1 };
   return job.settings.isAdaptive ? follow(job, offers, now) : job;
 }
 
@@ -744,6 +779,7 @@ export function failureOf(job: FlinkJob, cause: string): Omit<Failure, 'time' | 
   };
 }
 
+const blockingEdge = 'Blocking output edge exists in running tasks.';
 const checkpointException = 'org.apache.flink.runtime.checkpoint.CheckpointException';
 
 function checkpointFailure(cause: string): string {

@@ -18,8 +18,7 @@ export const invocation = 'org.apache.flink.client.program.ProgramInvocationExce
 const execution = 'org.apache.flink.util.FlinkRuntimeException: Could not execute application.';
 export const noSavepointDirectory =
   'Config key [execution.checkpointing.savepoint-dir] is not set. Property [target-directory] must be provided.';
-export const notAdaptive =
-  'java.lang.UnsupportedOperationException: The DefaultScheduler does not support changing the parallelism without a job restart. This feature is currently only expected to work with the AdaptiveScheduler.';
+export const noCheckpoints = 'Checkpointing has not been enabled.';
 export const stillInitializing =
   'org.apache.flink.runtime.dispatcher.UnavailableDispatcherOperationException: Unable to get JobMasterGateway for initializing job. The requested operation is not available while the JobManager is initializing.';
 export const noParallelism =
@@ -32,6 +31,14 @@ export const duplicates: Readonly<Record<Flavour, string>> = {
 
 export function noSuchJob(id: string): string {
   return `org.apache.flink.runtime.messages.FlinkJobNotFoundException: Could not find Flink job (${id})`;
+}
+
+export function notAdaptive(scheduler: 'DefaultScheduler' | 'AdaptiveBatchScheduler'): string {
+  return `java.lang.UnsupportedOperationException: The ${scheduler} does not support changing the parallelism without a job restart. This feature is currently only expected to work with the AdaptiveScheduler.`;
+}
+
+export function noCheckpointing(id: string): string {
+  return `Checkpointing is not enabled for this job (${id}).`;
 }
 
 export function failedToExecute(name: string): string {

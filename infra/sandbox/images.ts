@@ -38,6 +38,8 @@ export interface JarSettings {
   readonly failsAfterSeconds?: number;
   /** The job ends by itself after `runSeconds`. */
   readonly isBounded?: boolean;
+  /** It is bounded and runs in BATCH mode: each vertex is a stage of `runSeconds`, which begins when the one before it has ended. */
+  readonly isBatch?: boolean;
   /** Default 60. */
   readonly runSeconds?: number;
   /** Default 1. */

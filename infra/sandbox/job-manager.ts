@@ -30,6 +30,7 @@ import {
   failedAtStart,
   failureOf,
   heldSlots,
+  isBatch,
   isEnded,
   nextChangeTime,
   type SavepointOperation,
@@ -52,6 +53,8 @@ import {
   handlerError,
   invocation,
   jobNotFound,
+  noCheckpointing,
+  noCheckpoints,
   noParallelism,
   noSavepointDirectory,
   noSuchJob,
@@ -205,7 +208,7 @@ export class JobManager {
     ['GET', /^\/jobs\/([^/]+)\/config$/, this.#ofJob((job) => jobConfig(this.#flavour, job))],
     ['GET', /^\/jobs\/([^/]+)\/exceptions$/, this.#ofJob((job, query) => this.#exceptions(job, query))],
     ['GET', /^\/jobs\/([^/]+)\/checkpoints$/, ([id = '']) => this.#checkpoints(id)],
-    ['GET', /^\/jobs\/([^/]+)\/checkpoints\/config$/, this.#ofJob(checkpointConfig)],
+    ['GET', /^\/jobs\/([^/]+)\/checkpoints\/config$/, ([id = ''], request) => this.#checkpointConfig(id, request)],
     ['PATCH', /^\/jobs\/([^/]+)$/, ([id = ''], { query }) => this.#terminate(id, query)],
     ['POST', /^\/jobs\/([^/]+)\/savepoints$/, ([id = ''], request) => this.#savepoint(id, request, 'savepoint')],
     ['POST', /^\/jobs\/([^/]+)\/stop$/, ([id = ''], request) => this.#savepoint(id, request, 'stop')],
@@ -318,7 +321,14 @@ export class JobManager {
     if (!id32.test(id)) return badId('jobid', id);
     if (this.#jobs.get(id)?.stage.kind === 'Initializing') return serverError(stillInitializing);
     const job = this.#see(id);
-    return job ? this.#json(checkpointsOf(job)) : jobNotFound(id);
+    if (!job) return jobNotFound(id);
+    return isBatch(job) ? handlerError(404, noCheckpoints) : this.#json(checkpointsOf(job));
+  }
+
+  #checkpointConfig(id: string, request: SandboxRequest): Answer {
+    const job = this.#see(id);
+    if (job && isBatch(job)) return handlerError(404, noCheckpointing(id));
+    return this.#ofJob(checkpointConfig)([id], request);
   }
 
   #terminate(id: string, query: URLSearchParams): Answer {
@@ -389,13 +399,13 @@ export class JobManager {
   #requirements(id: string): Answer {
     const job = this.#jobs.get(id);
     if (!job || isEnded(job)) return serverError(noSuchJob(id));
-    return job.settings.isAdaptive ? this.#json(resourceRequirements(job)) : serverError(notAdaptive);
+    return job.settings.isAdaptive ? this.#json(resourceRequirements(job)) : serverError(notAdaptive(schedulerOf(job)));
   }
 
   #require(id: string, request: SandboxRequest): Answer {
     const job = this.#jobs.get(id);
     if (!job || isEnded(job)) return serverError(noSuchJob(id));
-    if (!job.settings.isAdaptive) return serverError(notAdaptive);
+    if (!job.settings.isAdaptive) return serverError(notAdaptive(schedulerOf(job)));
     const asked = readBody(request) as Record<string, { readonly parallelism: Bounds }>;
     const fault = requirementsFault(job, asked);
     if (fault !== undefined) return handlerError(400, fault);
@@ -440,7 +450,8 @@ export class JobManager {
         `${invocation}: The main method caused an error: ${behaviour.mainThrows}\nCaused by: java.lang.IllegalStateException: ${behaviour.mainThrows}`,
       );
     const vertices = verticesOf({ behaviour, properties, request, snapshot: undefined });
-    return this.#json(planAnswer(request.jobId ?? this.#newId(), nameOf(request), vertices));
+    const jobId = request.jobId ?? this.#newId();
+    return this.#json(planAnswer({ id: jobId, name: nameOf(request), vertices, isBatch: behaviour.isBatch === true }));
   }
 
   #run({ jar, behaviour, request, programArgs }: Run): Answer {
@@ -492,6 +503,10 @@ function readBody({ body }: SandboxRequest): Readonly<Record<string, unknown>> {
 
 function nameOf({ entryClass }: RunRequest): string {
   return entryClass?.split('.').at(-1) ?? 'Flink Streaming Job';
+}
+
+function schedulerOf(job: FlinkJob): Parameters<typeof notAdaptive>[0] {
+  return isBatch(job) ? 'AdaptiveBatchScheduler' : 'DefaultScheduler';
 }
 
 function usedSlots(jobs: readonly FlinkJob[], taskManager: string, now: number): number {

@@ -103,8 +103,11 @@ export interface NewJob {
 
 export function settingsOf({ id, name, vertices, fault }: NewJob, context: Context): JobSettings {
   const { behaviour, properties, snapshot } = context;
-  const isAdaptive = (propertyOf(properties, 'jobmanager.scheduler') ?? '').toLowerCase() === 'adaptive';
-  const interval = behaviour.checkpointSeconds ?? durationSeconds(properties['execution.checkpointing.interval']);
+  const { isBatch = false } = behaviour;
+  // A batch job is given a scheduler of its own, and no checkpoints, whatever is configured.
+  const isAdaptive = !isBatch && (propertyOf(properties, 'jobmanager.scheduler') ?? '').toLowerCase() === 'adaptive';
+  const configured = behaviour.checkpointSeconds ?? durationSeconds(properties['execution.checkpointing.interval']);
+  const interval = isBatch ? undefined : configured;
   const isTooWide = fault !== undefined && /parallelism \(\d+\)/.test(fault);
   return {
     id,

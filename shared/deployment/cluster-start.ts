@@ -132,12 +132,13 @@ function rehearse(scene: Scene, revision: Revision): 'Passed' | 'Unknown' | Fail
   if (plan === undefined) return 'Unknown';
   if ('fault' in plan) return { reason: 'JobNotRunnable', message: `The job cannot be run: ${plan.fault}` };
   if (scene.options.isSavepointDisabled) return 'Passed';
-  return findTooParallel(runningVertices(scene), plan, revision) ?? 'Passed';
+  return findTooParallel(verticesWithState(scene), plan, revision) ?? 'Passed';
 }
 
-/** Of the job that is deployed. */
-export function runningVertices(scene: Scene): readonly Vertex[] {
-  return jobOf(deployedJobView(scene))?.vertices ?? [];
+/** Of the job that is deployed. From a batch job, or one that has finished, the next one takes over no state. */
+export function verticesWithState(scene: Scene): readonly Vertex[] {
+  const job = jobOf(deployedJobView(scene));
+  return job === undefined || job.isBatch || job.state === 'FINISHED' ? [] : job.vertices;
 }
 
 /** Keyed state was cut into maxParallelism parts when it was first written: it cannot be spread over more subtasks. */

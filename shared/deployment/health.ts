@@ -14,6 +14,7 @@ import type {
   TaskManager,
   Vertex,
 } from './types.ts';
+import { findOverdueVertices } from './vertices.ts';
 
 /** A TaskManager that was silent for longer is not healthy. */
 const HEARTBEAT_SECONDS = 120;
@@ -97,12 +98,15 @@ function countTasks(vertices: readonly Vertex[]): { totalTasks: number; runningT
 
 const RED_STATES = ['FAILING', 'FAILED', 'RESTARTING', 'SUSPENDED', 'CANCELLING', 'CANCELED'];
 
-function judgeJob(status: JobStatus, { state, vertices }: Job, now: number): Health {
+function judgeJob(status: JobStatus, job: Job, now: number): Health {
+  const { state, isBatch } = job;
   if (RED_STATES.includes(state)) return 'Red';
   if (state === 'FINISHED') return 'Green';
-  if (isWithin(status.lastFailingTime, FAILING_SECONDS, now) || vertices.some(({ status: word }) => word === 'CREATED'))
+  const overdue = findOverdueVertices(job);
+  if (isWithin(status.lastFailingTime, FAILING_SECONDS, now) || overdue.some(({ status: word }) => word === 'CREATED'))
     return 'Red';
-  if (state !== 'RUNNING' || (status.runningTasks ?? 0) < (status.totalTasks ?? 0)) return 'Yellow';
+  const lacksTasks = !isBatch && (status.runningTasks ?? 0) < (status.totalTasks ?? 0);
+  if (state !== 'RUNNING' || overdue.length > 0 || lacksTasks) return 'Yellow';
   const hasStalled = status.lastCheckpointTime && !isWithin(status.lastCheckpointTime, CHECKPOINT_SECONDS, now);
   return hasStalled ? 'Yellow' : 'Green';
 }

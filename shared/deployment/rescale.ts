@@ -2,7 +2,7 @@
 // told its new parallelism, and restarts from its own latest checkpoint by itself.
 
 import { pinAgain } from './begin.ts';
-import { FORCED, lostRevision, runningVertices, tooParallel } from './cluster-start.ts';
+import { FORCED, lostRevision, tooParallel, verticesWithState } from './cluster-start.ts';
 import { scaleTo } from './clusters.ts';
 import { failDeploy, forgetFailure, rollBack } from './failures.ts';
 import { replaceUpperBound } from './roll-back.ts';
@@ -232,7 +232,7 @@ function isAtParallelism({ state, vertices }: Job, requirements: ResourceRequire
 }
 
 function findTooParallel(scene: Scene, { target, current }: Sizes): Failure | undefined {
-  const vertex = runningVertices(scene).find(
+  const vertex = verticesWithState(scene).find(
     ({ parallelism, maxParallelism }) =>
       parallelism === current.parallelism && maxParallelism > 0 && target.parallelism > maxParallelism,
   );

@@ -44,6 +44,7 @@ import {
   unexpectedJobEvents,
   unexpectedJobsOn,
 } from './unexpected-jobs.ts';
+import { findOverdueVertices } from './vertices.ts';
 
 /** A state that is restored takes its time, and says so: vertices may be INITIALIZING this many times as long as they may take. */
 const INITIALIZING_PATIENCE = 10;
@@ -212,22 +213,23 @@ function judgeJob(scene: Scene, revision: Revision, job: Job, cause: string): Tr
   return telling(rollBack(scene, verdict), warning('JobMonitoringFailed', verdict.message));
 }
 
-/** A job is up when every vertex runs or has finished; one that is looked at late is not held to be late. */
-export function judgeStart(scene: Scene, { id, state, vertices }: Job, cause: string): Verdict {
+/** A job is up when every vertex that would have begun by now runs or has finished; one that is looked at late is not held to be late. */
+export function judgeStart(scene: Scene, job: Job, cause: string): Verdict {
   const { now, options } = scene;
+  const { id, state, vertices } = job;
   const why = cause === '' ? '' : `: ${cause}`;
   if (state === 'FINISHED') return 'Up';
   if (state === 'FAILED' || state === 'CANCELED')
     return { reason: 'JobMonitoringFailed', message: `Job ${id} is ${state}${why}` };
-  const isUp = ({ status }: { status: string }) => status === 'RUNNING' || status === 'FINISHED';
-  if (state === 'RUNNING' && vertices.length > 0 && vertices.every(isUp)) return 'Up';
+  const overdue = findOverdueVertices(job);
+  if (state === 'RUNNING' && vertices.length > 0 && overdue.length === 0) return 'Up';
 
   const { verticesSeconds } = options.timeouts;
   const { deadline } = rolloutOf(scene);
   const isInitializing = vertices.some(({ status }) => status === 'INITIALIZING');
   const grace = isInitializing ? verticesSeconds * (INITIALIZING_PATIENCE - 1) : 0;
   if (now < Date.parse(deadline) + grace * 1000) return 'Waiting';
-  const waiting = vertices.filter((vertex) => !isUp(vertex)).map(({ name, status }) => `${name} is ${status}`);
+  const waiting = overdue.map(({ name, status }) => `${name} is ${status}`);
   const seen = [`it is ${state}`, ...waiting].join(', ');
   return { reason: 'JobMonitoringFailed', message: `Job ${id} did not run within ${verticesSeconds} s: ${seen}${why}` };
 }

@@ -463,6 +463,8 @@ export interface JobSummary {
 }
 
 export interface Job extends JobSummary {
+  /** It runs stage by stage: a vertex begins when those before it have ended. Else all vertices run at once. */
+  readonly isBatch: boolean;
   /** Epoch milliseconds. */
   readonly startTime: number;
   readonly vertices: readonly Vertex[];

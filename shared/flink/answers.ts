@@ -69,6 +69,9 @@ export const Job = z
   .object({
     jid: z.string(),
     state: z.string(),
+    // Older versions say it in the plan alone, which is empty while a job has no vertices.
+    'job-type': z.string().nullish(),
+    plan: z.object({ type: z.string().nullish() }).nullish(),
     'start-time': Count,
     vertices: z.array(
       z.object({
@@ -82,7 +85,13 @@ export const Job = z
     ),
   })
   .transform(
-    ({ jid, state, vertices, ...job }): JobView => ({ id: jid, state, startTime: job['start-time'], vertices }),
+    ({ jid, state, vertices, plan, ...job }): JobView => ({
+      id: jid,
+      state,
+      isBatch: (job['job-type'] ?? plan?.type) === 'BATCH',
+      startTime: job['start-time'],
+      vertices,
+    }),
   );
 
 /** Kept in the JobManager's memory, a checkpoint has no path but these words; nobody can restore from it. */

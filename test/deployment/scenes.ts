@@ -205,6 +205,7 @@ interface JobParts {
   /** Flink's word; 'LOST': the JobManager does not know the job; 'SILENT': it did not answer. Default RUNNING. */
   readonly state?: string;
   readonly vertices?: readonly Partial<Vertex>[];
+  readonly isBatch?: boolean;
   readonly startTime?: number;
   readonly checkpoints?: Partial<Checkpoints>;
   readonly config?: Partial<CheckpointConfig>;
@@ -216,9 +217,19 @@ interface JobParts {
 /** What a JobManager says of a job: checkpoints are taken and kept, none is complete yet, no savepoint is known. */
 export function aJob({ state = 'RUNNING', savepoint = { state: 'Unknown' }, ...parts }: JobParts = {}): JobView {
   if (state === 'SILENT') return { job: { unreadable: 'connect ECONNREFUSED' } };
-  const { vertices = [{}], startTime = NOW - 3600_000, checkpoints, config, requirements, cause = '' } = parts;
+  const {
+    vertices = [{}],
+    isBatch = false,
+    startTime = NOW - 3600_000,
+    checkpoints,
+    config,
+    requirements,
+    cause = '',
+  } = parts;
   const job: Job | undefined =
-    state === 'LOST' ? undefined : { id: '', state, startTime, vertices: vertices.map((vertex) => aVertex(vertex)) };
+    state === 'LOST'
+      ? undefined
+      : { id: '', state, isBatch, startTime, vertices: vertices.map((vertex) => aVertex(vertex)) };
   return {
     job: { value: job },
     checkpoints: { value: state === 'LOST' ? undefined : { completed: 0, failed: 0, restored: 0, ...checkpoints } },

@@ -204,6 +204,26 @@ describe.each(VERSIONS)('a JobManager of Flink %s', (version) => {
       expect(job?.vertices).toHaveLength(vertices);
     });
 
+    it.each([
+      ['job', false],
+      ['job-after-bad-savepoint', false],
+      ['job-batch-first-stage', true],
+      ['job-batch-second-stage', true],
+      ['job-batch-finished', true],
+    ])('whether it runs stage by stage: %s', async (name, isBatch) => {
+      const { jobManager, jobId } = await replay(version, name);
+
+      expect((await jobManager.job(jobId))?.isBatch).toBe(isBatch);
+    });
+
+    it('by its plan where there is no job-type, as in older versions', async () => {
+      const { jobId, record } = await replay(version, 'job-batch-first-stage');
+      const { 'job-type': _, ...older } = record.response as Record<string, unknown>;
+      const { jobManager } = await behindProxy(answering(200, older));
+
+      expect((await jobManager.job(jobId))?.isBatch).toBe(true);
+    });
+
     it.each(['job-notfound', 'job-new-jm'])('that it does not know it: %s', async (name) => {
       const { jobManager, jobId } = await replay(version, name);
 

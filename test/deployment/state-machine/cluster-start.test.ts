@@ -270,6 +270,17 @@ describe('what would fail after the old job has stopped is found out before', ()
     },
   );
 
+  it.each([
+    ['a batch job', { isBatch: true }],
+    ['a job that has finished', { state: 'FINISHED' }],
+  ])('allows any parallelism after %s, which leaves no state to the next one', (_, job) => {
+    const next = midway('ClusterStarting', {
+      old: oldJob({ ...job, vertices: [{ id: 'source', maxParallelism: 1 }] }),
+    });
+
+    expect(next.status.phase).toBe('Savepointing');
+  });
+
   it('allows any parallelism to a job that begins without state', () => {
     const next = midway('ClusterStarting', {
       spec: { savepointDisabled: true },

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { describeCluster, describeJob, isGone } from '../../../shared/deployment/health.ts';
+import type { Vertex } from '../../../shared/deployment/types.ts';
 import {
   aCluster,
   aJob,
@@ -94,6 +95,20 @@ describe('describeJob', () => {
     ${'CREATED'}      | ${'Red'}
   `('is $health when one vertex is $status', ({ status, health }) => {
     expect(healthOf({ vertices: [aVertex({ id: 'a' }), aVertex({ id: 'b', status })] })).toBe(health);
+  });
+
+  it.each`
+    seen                                    | stages                                                              | health
+    ${'the first runs'}                     | ${[{}, { status: 'CREATED' }]}                                      | ${'Green'}
+    ${'half of the first runs'}             | ${[{ tasks: { RUNNING: 1, SCHEDULED: 3 } }, { status: 'CREATED' }]} | ${'Green'}
+    ${'the first has finished'}             | ${[{ status: 'FINISHED' }, { status: 'CREATED' }]}                  | ${'Green'}
+    ${'the second runs'}                    | ${[{ status: 'FINISHED' }, {}]}                                     | ${'Green'}
+    ${'none was begun'}                     | ${[{ status: 'CREATED' }, { status: 'CREATED' }]}                   | ${'Red'}
+    ${'the first is deployed to its slots'} | ${[{ status: 'DEPLOYING' }]}                                        | ${'Yellow'}
+  `('is $health when of the stages of a batch job $seen', ({ stages, health }) => {
+    const vertices = (stages as Partial<Vertex>[]).map((vertex, stage) => aVertex({ id: `${stage}`, ...vertex }));
+
+    expect(healthOf({ isBatch: true, vertices })).toBe(health);
   });
 
   it.each`

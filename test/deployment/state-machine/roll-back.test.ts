@@ -262,6 +262,15 @@ describe('RollingBackJob', () => {
     expect(next.status.rollout?.rollbackJobId).not.toBe(ANNOUNCED.rollbackJobId);
   });
 
+  it('is over when the first stage of an old batch job runs, and the later ones wait for it', () => {
+    const vertices = [{ id: 'first' }, { id: 'second', status: 'CREATED' }];
+    const jobs = { [OLD_JOB]: aJob({ state: 'CANCELED' }), [ROLLBACK_JOB]: aJob({ isBatch: true, vertices }) };
+
+    const next = rollingBack({ rollout: ANNOUNCED, old: { jobManager: aJobManager({ jobs }) } });
+
+    expect(reasonsOf(next)).toContain('RollbackSucceeded');
+  });
+
   it('looks before it gives up: a job that is up in time is not given up because it is looked at late', () => {
     const late = { ...ANNOUNCED, deadline: secondsAgo(1) };
 

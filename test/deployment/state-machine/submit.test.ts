@@ -451,6 +451,50 @@ describe('F28: a batch job that finishes before it is looked at never leaves Sub
   });
 });
 
+describe('a batch job, which runs stage by stage', () => {
+  const FIRST = { id: 'first' };
+  const NOT_BEGUN = { id: 'second', status: 'CREATED', tasks: { CREATED: 4 } };
+  const SHORT_OF_SLOTS = { id: 'second', status: 'CREATED', tasks: { SCHEDULED: 4 } };
+  /** Until its earlier stages have ended, Flink 1.20 lists a stage without tasks, and 2.x does not list it. */
+  const UNDECIDED = { id: 'second', status: 'CREATED', parallelism: -1, tasks: {} };
+  const late = (parts: Parameters<typeof newJob>[0], overdue = 1) =>
+    submitting({ rollout: { ...SUBMITTED, deadline: secondsAgo(overdue) }, next: newJob({ isBatch: true, ...parts }) });
+
+  it.each`
+    vertices                                                                        | seen
+    ${[FIRST, NOT_BEGUN]}                                                           | ${'the first stage runs and the second waits for it'}
+    ${[FIRST, UNDECIDED]}                                                           | ${'the first stage runs and Flink has not divided the second yet'}
+    ${[FIRST]}                                                                      | ${'the first stage runs and Flink does not list the second yet'}
+    ${[FIRST, SHORT_OF_SLOTS]}                                                      | ${'two stages begin and one waits for slots of the other'}
+    ${[{ ...FIRST, tasks: { RUNNING: 2, SCHEDULED: 2 } }]}                          | ${'half of the first stage waits for slots of the other half'}
+    ${[{ ...FIRST, status: 'FINISHED' }, NOT_BEGUN]}                                | ${'the first stage has finished, and the second begins'}
+    ${[{ ...FIRST, status: 'FINISHED' }, { id: 'second', status: 'INITIALIZING' }]} | ${'the second stage begins'}
+  `('is up when $seen, in time and late', ({ vertices }) => {
+    expect(late({ vertices }).status.phase).toBe('Running');
+    expect(late({ vertices }, -100).status.phase).toBe('Running');
+  });
+
+  it.each`
+    vertices                                           | seen
+    ${[{ ...SHORT_OF_SLOTS, id: 'first' }, NOT_BEGUN]} | ${'no stage has begun'}
+    ${[{ ...FIRST, status: 'DEPLOYING' }, NOT_BEGUN]}  | ${'its first tasks are being deployed'}
+    ${[]}                                              | ${'Flink lists no stage'}
+  `('is not up while $seen, and fails when its time is over', ({ vertices }) => {
+    expect(late({ vertices }, -100).status.phase).toBe('SubmittingJob');
+    expect(late({ vertices }).status.rollout?.failure).toMatchObject({ reason: 'JobMonitoringFailed' });
+  });
+
+  it('is not up while it restarts', () => {
+    expect(late({ state: 'RESTARTING', vertices: [FIRST, NOT_BEGUN] }, -100).status.phase).toBe('SubmittingJob');
+  });
+
+  it.each([NOT_BEGUN, SHORT_OF_SLOTS])('unlike a streaming job, of which every vertex runs at once', (vertex) => {
+    const next = late({ isBatch: false, vertices: [FIRST, vertex] });
+
+    expect(next.status.rollout?.failure?.message).toMatch(/did not run within 180 s: it is RUNNING, second is CREATED/);
+  });
+});
+
 describe('BlueGreen', () => {
   const blueGreen = (parts: SceneParts = {}) =>
     midway('SubmittingJob', {

@@ -105,6 +105,7 @@ const noSubmission = { properties: { 'web.submit.enable': 'false' } };
 const requirements = () => job(1, '/resource-requirements');
 const throwing = { jar: { mainThrows: 'bench: main told to throw: oh no' } };
 const oneClass = { jar: { entryClass: 'bench.LoadJob' } };
+const batch = { jar: { isBatch: true } };
 const narrow = { jar: { maxParallelism: 4 } };
 const otherVertices = [
   { name: 'Source: source', id: source },
@@ -161,6 +162,27 @@ const sameShape: readonly Scene[] = [
   fresh('adaptive-exceptions-bad-savepoint', adaptive, runBad, wait, () => job(1, '/exceptions')),
   busy('adaptive-resource-requirements', adaptive, requirements),
   fresh('plan-ok', {}, () => plan()),
+  fresh('plan-batch', batch, () => plan()),
+  ...[
+    { fixture: 'job-batch-first-stage', seconds: 30 },
+    { fixture: 'job-batch-second-stage', seconds: 70 },
+    { fixture: 'job-batch-finished', seconds: 200 },
+  ].map(({ fixture, seconds }) =>
+    fresh(
+      fixture,
+      batch,
+      () => runJar(1),
+      () => pass(seconds),
+      () => job(1),
+    ),
+  ),
+  fresh(
+    'job-batch-few-slots',
+    batch,
+    () => runJar(1, { parallelism: 40 }),
+    () => pass(30),
+    () => job(1),
+  ),
   fresh('run-own-jobid', {}, () => runJar(1)),
   busy('savepoint-own-trigger', {}, () => trigger(1, 2)),
   busy(
@@ -239,6 +261,15 @@ const sameWords: readonly Scene[] = [
   ),
   fresh('run-same-jobid-failed', {}, runBad, () => runJar(1)),
   busy('job-resource-requirements', {}, requirements),
+  busy('job-resource-requirements-batch', batch, requirements),
+  busy('checkpoints-batch', batch, () => job(1, '/checkpoints')),
+  busy('checkpoints-config-batch', batch, () => job(1, '/checkpoints/config')),
+  busy(
+    'savepoint-batch-done',
+    batch,
+    () => trigger(1, 2),
+    () => savepoint(1, 2),
+  ),
   busy('job-resource-requirements-put', {}, () => require(1, bounds(1, 2))),
   fresh('adaptive-requirements-unknown-job', adaptive, () => job(61, '/resource-requirements')),
   busy('adaptive-put-above-max', { ...adaptive, ...narrow }, () => require(1, bounds(1, 8))),
@@ -301,6 +332,43 @@ describe('a job', () => {
       ['RUNNING', ...both('INITIALIZING', 'INITIALIZING 2')],
       ['RUNNING', ...both('RUNNING', 'RUNNING 2')],
     ]);
+  });
+
+  it.each([
+    ['1.20.3', ['RUNNING 2', 'CREATED -1'], ['FINISHED 2', 'RUNNING 2']],
+    ['2.3.0', ['RUNNING 2'], ['FINISHED 2', 'RUNNING 2']],
+  ] as const)('in BATCH mode runs stage by stage, as Flink %s lists it', async (flavour, first, second) => {
+    await open({ ...batch, flavour });
+    await runJar(1);
+    const look = async () => {
+      const { state, vertices } = (await job(1)).json;
+      return [
+        state,
+        ...vertices.map((vertex: { status: string; parallelism: number }) => `${vertex.status} ${vertex.parallelism}`),
+      ];
+    };
+    const seen = [];
+    for (const seconds of [30, 60, 60]) {
+      pass(seconds);
+      seen.push(await look());
+    }
+
+    expect(seen).toEqual([
+      ['RUNNING', ...first],
+      ['RUNNING', ...second],
+      ['FINISHED', 'FINISHED 2', 'FINISHED 2'],
+    ]);
+  });
+
+  it('in BATCH mode makes do with fewer slots than it has tasks, in turns', async () => {
+    await open(batch);
+    await runJar(1, { parallelism: 8 });
+    pass(100);
+    const { state, vertices } = (await job(1)).json;
+    pass(150);
+
+    expect([state, tasksIn(vertices[0].tasks)]).toEqual(['RUNNING', 'SCHEDULED 4 RUNNING 4']);
+    expect((await job(1)).json.state).toBe('FINISHED');
   });
 
   it('is described as it was some seconds ago, but listed as it is', async () => {

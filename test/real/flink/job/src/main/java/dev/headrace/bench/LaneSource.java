@@ -41,8 +41,8 @@ final class LaneSource implements Source<Tuple2<Integer, Long>, LaneSource.Lane,
 
     @Override
     public Boundedness getBoundedness() {
-        // A job of a bounded source ends as FINISHED all the same, and takes checkpoints until then.
-        return Boundedness.CONTINUOUS_UNBOUNDED;
+        // In STREAMING mode a job of a bounded source takes checkpoints like any other, until it ends as FINISHED.
+        return recordsPerLane == Long.MAX_VALUE ? Boundedness.CONTINUOUS_UNBOUNDED : Boundedness.BOUNDED;
     }
 
     @Override
