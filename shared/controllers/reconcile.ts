@@ -14,6 +14,7 @@ import type { Application, ApplicationStatus, Effect, Event, Failure, LastSeenEr
 import { ControlPlaneError, describeError, TerminalError } from '../errors.ts';
 import { JobManagerError } from '../flink/errors.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
+import { listRevisions } from '../kubernetes/controller-revisions.ts';
 import {
   confirmUnchanged,
   getApplication,
@@ -23,7 +24,7 @@ import {
 import { type ApplicationDeployment, listDeployments } from '../kubernetes/deployments.ts';
 import { isConflict, isNotFound, KubernetesError } from '../kubernetes/errors.ts';
 import { applicationReference, createEvent } from '../kubernetes/events.ts';
-import { listFlinkAutoscalers } from '../kubernetes/flink-autoscaler.ts';
+import { type FlinkAutoscaler, listFlinkAutoscalers } from '../kubernetes/flink-autoscaler.ts';
 import { createTakeover, readTakeover, updateTakeover } from '../kubernetes/leases.ts';
 import type { Namespaces } from '../kubernetes/lists.ts';
 import { keyOf } from '../kubernetes/paths.ts';
@@ -32,7 +33,7 @@ import { formatTime } from '../units.ts';
 import { readNamespaces } from './namespaces.ts';
 import { acts } from './observe.ts';
 import { jobManagerOf, observeDeployment, type Parts, readParts } from './observe-deployment.ts';
-import { type Bounds, plantSize, withinBounds } from './seed.ts';
+import { lastReplicasOf, plantSize, withinBounds } from './seed.ts';
 
 export interface ApplicationReport {
   readonly namespace: string;
@@ -254,27 +255,50 @@ async function meetOthers(
   };
 }
 
-/** Gives an application its size, or another one after an edit. @returns whether anything was written */
+/**
+ * Gives an application its size: another one after an edit, the last one where somebody took it away. No step is taken before it
+ * has one: it would deploy the size that parallelism needs. @returns whether anything was written
+ */
 async function seed(cluster: Cluster, application: Application): Promise<boolean> {
   const { spec, status, isDeleting } = application;
   if (isDeleting || 'unreadable' in spec) return false;
   const size = sizeSpecOf(spec.value);
   if (size.parallelism < 1 || size.taskSlots < 1) return false;
-  const planned = planSeed(size, status.scaleBasis);
+  const needed = planSeed(size, status.scaleBasis);
+  if (needed === undefined) return false;
+  const autoscaler = needed.kind === 'adopted' ? undefined : await findAutoscaler(cluster, application);
+  const lastReplicas =
+    lastReplicasOf(size, status, autoscaler?.status) ?? (await findDeployedReplicas(cluster.client, application));
+  const planned = planSeed(size, status.scaleBasis, lastReplicas);
   if (planned === undefined) return false;
-  const bounds = planned.kind === 'edited' ? await findBounds(cluster, application) : undefined;
-  await plantSize(cluster, { ...application, size }, bounds === undefined ? planned : withinBounds(planned, bounds));
+  const bounds = autoscaler && 'value' in autoscaler.spec ? autoscaler.spec.value : undefined;
+  const isDeployed = (status.phase ?? '') !== '';
+  await plantSize(
+    cluster,
+    { ...application, size },
+    bounds === undefined ? planned : withinBounds(planned, bounds, isDeployed),
+  );
   return true;
 }
 
-/** Of the autoscaler that acts on the application, if there is one. */
-async function findBounds({ client }: Cluster, { namespace, name }: Application): Promise<Bounds | undefined> {
+/** The one that acts on the application, if there is one. */
+async function findAutoscaler(
+  { client }: Cluster,
+  { namespace, name }: Application,
+): Promise<FlinkAutoscaler | undefined> {
   const autoscalers = await listFlinkAutoscalers(client, [namespace]);
-  const own = autoscalers.find(
+  return autoscalers.find(
     (autoscaler) =>
       acts(autoscaler) && autoscaler.target?.kind === 'FlinkApplication' && autoscaler.target.name === name,
   );
-  return own !== undefined && 'value' in own.spec ? own.spec.value : undefined;
+}
+
+/** The size of the revision that is deployed, for an application whose size was never recorded. */
+async function findDeployedReplicas(client: KubernetesClient, application: Application): Promise<number | undefined> {
+  const { currentRevision } = application.status;
+  if (currentRevision === undefined) return undefined;
+  const stored = (await listRevisions(client, application)).find(({ name }) => name === currentRevision);
+  return stored !== undefined && 'value' in stored.revision ? stored.revision.value.taskManagers : undefined;
 }
 
 /** Counts change with every checkpoint; alone they are written at most this often, so that a fleet at rest writes almost nothing. */

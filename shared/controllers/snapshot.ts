@@ -114,8 +114,9 @@ async function lookAroundAsHeadrace(
   const world = await readWorld(cluster, [namespace]);
   // Also where it only advises: whoever replays it may ask what it would do in earnest.
   const spec = { ...written, mode: 'Auto' as const };
+  const own = world.autoscalers.find((autoscaler) => autoscaler.name === name && acts(autoscaler));
   return {
-    target: await findTarget({ cluster, world, autoscaler: address, spec, seeding: 'reckon' }),
+    target: await findTarget({ cluster, world, autoscaler: own ?? address, spec, seeding: 'reckon' }),
     rivals: findRivals(world, address, spec),
     otherAutoscalers: world.autoscalers
       .filter((other) => other.name !== name && other.status.selector !== undefined && acts(other))

@@ -7,10 +7,10 @@ import { isConflict } from '../kubernetes/errors.ts';
 import type { FlinkApplication } from '../kubernetes/flink-application.ts';
 import { FLINK_APPLICATIONS, keyOf, type ObjectAddress } from '../kubernetes/paths.ts';
 import { readScale, type ScaleTarget } from '../kubernetes/scale.ts';
-import type { AutoscalerSpec, Reading, ScaleBasis, TargetCondition } from '../scaling/types.ts';
+import type { AutoscalerSpec, AutoscalerStatus, Reading, ScaleBasis, TargetCondition } from '../scaling/types.ts';
 import type { World } from './observe.ts';
 import { attempt, mapReading } from './reading.ts';
-import { plantSize, withinBounds } from './seed.ts';
+import { lastReplicasOf, plantSize, withinBounds } from './seed.ts';
 
 /** A target as it was read, with what a conditional write of its size needs. */
 export interface Target extends ScaleTarget {
@@ -25,7 +25,8 @@ export interface Target extends ScaleTarget {
 export interface FindTargetInput {
   readonly cluster: Cluster;
   readonly world: World;
-  readonly autoscaler: ObjectAddress;
+  /** Its status: what it wanted last, where the application does not remember. */
+  readonly autoscaler: ObjectAddress & { readonly status?: AutoscalerStatus };
   readonly spec: AutoscalerSpec;
   /** Whether a size that follows from the spec is written, only reckoned with (a rehearsal), or left to others. */
   readonly seeding: 'write' | 'reckon' | 'none';
@@ -60,9 +61,15 @@ async function findApplication(input: FindTargetInput): Promise<Reading<Target>>
       unreadable: `spec.parallelism and spec.taskManagerConfig.taskSlots of ${keyOf(address)} must be whole numbers above 0`,
     };
 
-  const planned = planSeed(size, application.scaleBasis);
+  // What an autoscaler only advises nobody has set.
+  const memory = spec.mode === 'Auto' ? autoscaler.status : undefined;
+  const planned = planSeed(size, application.scaleBasis, lastReplicasOf(size, application, memory));
+  // Its size was taken away before reconcile has ever recorded it: only the revision that is deployed says what it was.
+  if (planned?.kind === 'first' && application.hasRevision)
+    return { unreadable: `spec.taskManagerConfig.replicas of ${keyOf(address)} was removed, and is not restored yet` };
   // A size that stands is left as it is where nothing may be written; one that is missing has to be reckoned with.
-  const seed = seeding === 'none' && planned?.kind !== 'first' ? undefined : planned && withinBounds(planned, spec);
+  const isLeft = seeding === 'none' && size.replicas !== undefined;
+  const seed = isLeft ? undefined : planned && withinBounds(planned, spec, phase !== '');
   const planted =
     seed !== undefined && seeding === 'write'
       ? await attemptToPlant(cluster, application, size, seed)

@@ -44,16 +44,28 @@ export function effectiveParallelism({ parallelism, taskSlots, replicas }: SizeS
 export type Seed =
   /** Nobody has set a size yet. The basis goes first: a size that follows from a known basis is made again if it is lost. */
   | { readonly kind: 'first'; readonly replicas: number }
+  /** Whoever replaced the object, or applied a manifest without a size, took the size away that was there. */
+  | { readonly kind: 'restored'; readonly replicas: number }
   /** The user edited parallelism or taskSlots. The size goes first: while the basis is the old one, the edit is not forgotten. */
   | { readonly kind: 'edited'; readonly replicas: number }
   /** A size is there, but not what it was derived from: the size stands as it is. */
   | { readonly kind: 'adopted' };
 
-/** Decides whether `replicas` must be derived anew; an edit of parallelism is never silently ignored. */
-export function planSeed(size: SizeSpec, basis: ScaleBasis | undefined): Seed | undefined {
+/**
+ * Decides whether `replicas` must be derived anew; an edit of parallelism is never silently ignored.
+ *
+ * @param basis what the size was derived from, as far as is known
+ * @param lastReplicas the last size that is known for this basis, at least 1
+ */
+export function planSeed(size: SizeSpec, basis: ScaleBasis | undefined, lastReplicas?: number): Seed | undefined {
   const replicas = taskManagersFor(size);
-  if (size.replicas === undefined) return { kind: 'first', replicas };
-  if (basis === undefined) return { kind: 'adopted' };
-  const isEdited = basis.parallelism !== size.parallelism || basis.taskSlots !== size.taskSlots;
-  return isEdited ? { kind: 'edited', replicas } : undefined;
+  if (basis !== undefined && !isSameBasis(basis, size)) return { kind: 'edited', replicas };
+  if (size.replicas === undefined)
+    return lastReplicas === undefined ? { kind: 'first', replicas } : { kind: 'restored', replicas: lastReplicas };
+  return basis === undefined ? { kind: 'adopted' } : undefined;
+}
+
+/** Whether a size that was derived from one holds for the other. */
+export function isSameBasis(one: ScaleBasis | undefined, other: ScaleBasis): boolean {
+  return one?.parallelism === other.parallelism && one.taskSlots === other.taskSlots;
 }

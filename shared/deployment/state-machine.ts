@@ -94,7 +94,8 @@ function standAside(scene: Scene, reason: Failure): Step {
 
 /** Adds to a transition what is seen in every phase: counts, health, conditions. */
 function finish(scene: Scene, transition: Transition, standsAside?: Failure): Step {
-  const seen = observeStatus(scene, transition.status);
+  const sized = standsAside === undefined ? recordReplicas(scene, transition.status) : transition.status;
+  const seen = observeStatus(scene, sized);
   const told = telling({ ...transition, status: seen }, ...tellOfJobs(scene, seen));
   const conditions = describeConditions({ ...scene, status: seen }, standsAside);
   const status = { ...seen, observedGeneration: scene.application.generation, conditions };
@@ -111,6 +112,12 @@ function protect(scene: Scene, effects: readonly Effect[]): readonly Effect[] {
   const { application, status } = scene;
   if (application.isDeleting || !status.phase) return effects;
   return [...addFinalizer(application), ...effects.filter(({ kind }) => kind !== 'AddFinalizer')];
+}
+
+/** A size that cannot be deployed is none to come back to. */
+function recordReplicas({ application: { spec } }: Scene, status: ApplicationStatus): ApplicationStatus {
+  const replicas = 'value' in spec ? (spec.value.taskManagerConfig?.replicas ?? 0) : 0;
+  return replicas < 1 ? status : { ...status, lastReplicas: replicas };
 }
 
 function observeStatus(scene: Scene, status: ApplicationStatus): ApplicationStatus {

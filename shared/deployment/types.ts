@@ -202,6 +202,8 @@ export interface ApplicationStatus {
   /** Selects the TaskManagers of the deployed cluster, as text. */
   readonly selector?: string;
   readonly scaleBasis?: ScaleBasis;
+  /** spec.taskManagerConfig.replicas as it was seen last, at least 1: what is restored where somebody takes it away. */
+  readonly lastReplicas?: number;
   /** Name of the ControllerRevision that is deployed. */
   readonly currentRevision?: string;
   /** The deploy in progress; absent at rest. */

@@ -141,6 +141,7 @@ export const ApplicationStatus = lenient<ApplicationFields>({
   observedGeneration: Count,
   selector: z.string(),
   scaleBasis: z.object({ parallelism: z.int().min(1), taskSlots: z.int().min(1) }),
+  lastReplicas: z.int().min(1),
   currentRevision: z.string(),
   rollout: Rollout,
   failedDeploy: FailedDeploy,

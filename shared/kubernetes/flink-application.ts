@@ -19,6 +19,10 @@ export interface FlinkApplication {
   /** Absent where parallelism or slots are no numbers: such an application cannot be sized. */
   readonly size?: SizeSpec;
   readonly scaleBasis?: ScaleBasis;
+  /** status.lastReplicas: the size that reconcile saw last; absent where it has recorded none. */
+  readonly lastReplicas?: number;
+  /** status.currentRevision: whether Headrace has deployed it. */
+  readonly hasRevision: boolean;
   /** status.phase; empty before the first deployment. */
   readonly phase: string;
   /** status.clusterStatus.numberOfTaskManagers; 0 while it is absent. */
@@ -50,6 +54,8 @@ interface WireApplication {
     clusterStatus?: { numberOfTaskManagers?: unknown };
     scaleBasis?: { parallelism?: unknown; taskSlots?: unknown };
     conditions?: unknown;
+    lastReplicas?: unknown;
+    currentRevision?: unknown;
   };
 }
 
@@ -69,6 +75,8 @@ export function readFlinkApplication(item: unknown): FlinkApplication | undefine
     isDeleting: metadata.deletionTimestamp != null,
     ...(size && { size }),
     ...(scaleBasis && { scaleBasis }),
+    ...(countOf(status?.lastReplicas) > 0 && { lastReplicas: countOf(status?.lastReplicas) }),
+    hasRevision: typeof status?.currentRevision === 'string',
     phase: typeof status?.phase === 'string' ? status.phase : '',
     numberOfTaskManagers: countOf(status?.clusterStatus?.numberOfTaskManagers),
     selector: typeof status?.selector === 'string' ? status.selector : '',

@@ -53,8 +53,16 @@ describe('planSeed', () => {
     expect(planSeed(basis, undefined)).toEqual({ kind: 'first', replicas: 2 });
   });
 
-  it('derives the size again where it is lost, though its basis is known', () => {
+  it('derives the size again where it is lost before any was recorded, though its basis is known', () => {
     expect(planSeed(basis, basis)).toEqual({ kind: 'first', replicas: 2 });
+  });
+
+  it('restores the last size where somebody took it away', () => {
+    expect(planSeed(basis, basis, 7)).toEqual({ kind: 'restored', replicas: 7 });
+  });
+
+  it('derives the size anew where an edit comes with a manifest that has none', () => {
+    expect(planSeed({ parallelism: 8, taskSlots: 2 }, basis, 7)).toEqual({ kind: 'edited', replicas: 4 });
   });
 
   it('has nothing to do while the basis is what the user wrote', () => {

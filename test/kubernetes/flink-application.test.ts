@@ -9,6 +9,8 @@ function aWireApplication({
     selector: 'flink-app=orders',
     clusterStatus: { numberOfTaskManagers: 2 },
     scaleBasis: { parallelism: 4, taskSlots: 2 },
+    lastReplicas: 5,
+    currentRevision: 'orders-0123456789',
   },
 }: {
   readonly metadata?: object;
@@ -29,6 +31,8 @@ describe('readFlinkApplication', () => {
       isDeleting: false,
       size: { parallelism: 4, taskSlots: 2, replicas: 2 },
       scaleBasis: { parallelism: 4, taskSlots: 2 },
+      lastReplicas: 5,
+      hasRevision: true,
       phase: 'Running',
       numberOfTaskManagers: 2,
       selector: 'flink-app=orders',
