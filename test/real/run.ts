@@ -26,7 +26,8 @@ const requiredPrograms = [
   { program: 'openssl', versionFlag: 'version', packageName: 'openssl' },
   { program: 'java', versionFlag: '--version', packageName: 'default-jdk-headless' },
   { program: 'javac', versionFlag: '--version', packageName: 'default-jdk-headless' },
-  { program: 'mvn', versionFlag: '--version', packageName: 'maven' },
+  { program: 'jar', versionFlag: '--version', packageName: 'default-jdk-headless' },
+  { program: 'python3 -m pip', versionFlag: '--version', packageName: 'python3-pip' },
 ];
 
 try {
@@ -54,7 +55,8 @@ async function runRealTests(vitestArguments: readonly string[]): Promise<number>
 async function requirePrograms(): Promise<void> {
   const checks = await Promise.all(
     requiredPrograms.map(async ({ program, versionFlag, packageName }) => {
-      const found = await promisify(execFile)(program, [versionFlag]).then(
+      const [name = '', ...words] = program.split(' ');
+      const found = await promisify(execFile)(name, [...words, versionFlag]).then(
         () => true,
         () => false,
       );

@@ -1,17 +1,19 @@
-// Flink and the job of the real tests, through Maven once per machine, and kept outside the tree under a key of everything that made them.
+// Flink with the job of the real tests, built once per machine, and kept outside the tree under a key of everything that made it.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { access, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { setPriority, tmpdir } from 'node:os';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { fetchFlink, makeOnce, runToEnd } from './flink-distribution.ts';
 import { type FlinkRole, prepareFlink, smallMemory } from './flink-process.ts';
 import { cacheFolder } from './go-build.ts';
 
 const sourceFolder = join(import.meta.dirname, '..', 'flink');
+const jobFolder = join(sourceFolder, 'job');
 
-/** One of each major version that is in use. The patch is the newest whose parts are all on Maven Central. */
+/** One of each major version that is in use. */
 export const flinkVersions = ['1.20.3', '2.3.0'] as const;
 export type FlinkVersion = (typeof flinkVersions)[number];
 
@@ -22,27 +24,23 @@ export const countingJob = { jar: 'counting-job.jar', entryClass: 'dev.headrace.
 
 /**
  * Returns a folder with one folder per Flink version, with `lib` and the job's jar in it; makes it first when this machine has none made
- * of the same sources. Throws when Java is too old, or a download or the compiler fails, with the end of what Maven said.
+ * of the same sources. Throws when Java is too old, or a download or the compiler fails, with the end of what was said.
  */
 export async function buildFlink(say: (line: string) => void): Promise<string> {
   const java = await readJavaVersion();
+  const libraries: string[] = [];
+  for (const version of flinkVersions) libraries.push(await fetchFlink(version, say));
   const sources = await readSources(sourceFolder);
   const thisFile = await readFile(import.meta.filename, 'utf8');
   const processFile = await readFile(join(import.meta.dirname, 'flink-process.ts'), 'utf8');
   const key = createHash('sha256')
-    .update(JSON.stringify([sources, thisFile, processFile, java]))
+    .update(JSON.stringify([sources, thisFile, processFile, libraries, java]))
     .digest('hex');
   const folder = join(cacheFolder(), 'flink', key);
-  if (await isThere(folder)) return folder;
-
-  say(`fetching Flink ${flinkVersions.join(' and ')}, once for this machine: takes a minute or two …`);
-  const startTime = performance.now();
-  // Under a name of its own until it is whole: one that was cut off, or another one at the same time, leaves nothing half done behind.
-  const unfinished = `${folder}.${process.pid}`;
-  await rm(unfinished, { recursive: true, force: true });
-  for (const version of flinkVersions) await assemble(version, join(unfinished, version));
-  await renameUnlessThere(unfinished, folder);
-  say(`fetched in ${Math.round((performance.now() - startTime) / 1000)} s`);
+  await makeOnce(folder, async (unfinished) => {
+    for (const [index, library] of libraries.entries())
+      await assemble(library, join(unfinished, flinkVersions[index] ?? ''));
+  });
   return folder;
 }
 
@@ -63,32 +61,17 @@ async function readSources(folder: string): Promise<readonly (readonly [string, 
   );
 }
 
-async function assemble(version: FlinkVersion, home: string): Promise<void> {
+async function assemble(library: string, home: string): Promise<void> {
   await mkdir(home, { recursive: true });
-  const flink = `-Dflink.version=${version}`;
-  const library = [`-DoutputDirectory=${join(home, 'lib')}`, '-DincludeScope=runtime'];
-  await runMaven(join(sourceFolder, 'distribution'), ['dependency:copy-dependencies', flink, ...library]);
+  await symlink(library, join(home, 'lib'));
 
-  const output = join(home, 'job');
-  await runMaven(join(sourceFolder, 'job'), ['package', flink, `-Doutput.directory=${output}`]);
-  await rename(join(output, countingJob.jar), join(home, countingJob.jar));
-  await rm(output, { recursive: true });
+  const classes = join(home, 'classes');
+  const javaFiles = (await readSources(jobFolder)).map(([path]) => join(jobFolder, path));
+  await runToEnd(['javac', '--release', '11', '-cp', join(library, '*'), '-d', classes, ...javaFiles]);
+  await runToEnd(['jar', '--create', '--file', join(home, countingJob.jar), '-C', classes, '.']);
+  await rm(classes, { recursive: true });
 
   for (const role of ['jobmanager', 'taskmanager'] as const) await archiveClasses(role, home);
-}
-
-async function runMaven(folder: string, goals: readonly string[]): Promise<void> {
-  const options = ['--batch-mode', '--quiet', '--no-transfer-progress'];
-  // Tied to this process, like everything else that the real tests start.
-  const maven = spawn('setpriv', ['--pdeathsig', 'KILL', 'mvn', ...options, ...goals], {
-    cwd: folder,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const said = collectOutput(maven);
-  if (maven.pid !== undefined) setPriority(maven.pid, 5);
-  const [code, signal] = await once(maven, 'close');
-  if (code !== 0)
-    throw new Error(`mvn ${goals[0]} in ${folder} ended with ${code ?? signal}\n${said.text.slice(-4000)}`);
 }
 
 /** What a process logs when it has loaded about every class that it needs until there is work. */
@@ -149,19 +132,4 @@ function collectOutput(child: ChildProcess, onOutput?: (text: string) => void): 
     });
   }
   return said;
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-async function renameUnlessThere(from: string, to: string): Promise<void> {
-  await rename(from, to).catch(async (error) => {
-    // Another run was faster; what it made is the same.
-    if (!(await isThere(to))) throw error;
-    await rm(from, { recursive: true });
-  });
 }
