@@ -186,7 +186,7 @@ describe.each(flinkVersions)('a job on Flink %s that is gone', (version) => {
       Boolean(jobStatus?.lastCheckpoint?.includes(before.jobId)),
     );
 
-    await killJobManager(scene, before.hash);
+    await scene.killJobManager(before.hash);
     const after = await untilBack(scene, before.jobId);
 
     expect(await scene.lastEvent('RestartingJob')).toContain(before.jobId);
@@ -203,7 +203,7 @@ describe.each(flinkVersions)('a job on Flink %s that is gone', (version) => {
     await scene.edit({ restartPolicy: 'Never' });
     await scene.untilPhase('Running');
 
-    await killJobManager(scene, hash);
+    await scene.killJobManager(hash);
     const lost = await scene.untilStatus('its loss said', ({ jobStatus }) => jobStatus?.state === 'LOST');
 
     expect(lost.status).toMatchObject({ phase: 'Running', jobStatus: { jobID: jobId, health: 'Red' } });
@@ -226,11 +226,4 @@ async function untilBack(scene: DeployScene, jobId: string): Promise<DeployedJob
     ({ phase, jobStatus }) => phase === 'Running' && jobStatus?.jobID !== jobId && jobStatus?.state === 'RUNNING',
   );
   return whatRuns(application);
-}
-
-async function killJobManager(scene: DeployScene, hash: string): Promise<void> {
-  const pods = await scene.flink.pods('flink-deployment-type=jobmanager');
-  const pod = pods.find((name) => name.includes(hash));
-  if (pod === undefined) throw new Error(`cluster ${hash} has no JobManager`);
-  scene.flink.killProcess(pod);
 }

@@ -10,6 +10,7 @@ import { clusterName } from './bench/control-plane.ts';
 import { eksCredentials } from './bench/eks-authenticator.ts';
 import { countingJob, type FlinkVersion } from './bench/flink-build.ts';
 import type { FlinkNamespace, FlinkWorld } from './bench/flink-world.ts';
+import type { HaService, HighAvailability } from './bench/high-availability.ts';
 import type { JobCount } from './bench/job-counts.ts';
 import { applicationPath } from './bench/workloads.ts';
 
@@ -67,9 +68,16 @@ export function objectsOf(hash: string): readonly string[] {
   return ['orders', `orders-${hash}`, `orders-${hash}-jm`, `orders-${hash}-tm`];
 }
 
+interface SceneOptions {
+  /** What all applications use; default none. */
+  readonly highAvailability?: HaService;
+}
+
 /** A namespace with Headrace at work on it; its pods run as long as those of `world.createNamespace`. */
-export async function openDeployScene(world: FlinkWorld): Promise<DeployScene> {
-  return new DeployScene(world, await world.createNamespace());
+export async function openDeployScene(world: FlinkWorld, options: SceneOptions = {}): Promise<DeployScene> {
+  const flink = await world.createNamespace();
+  const { highAvailability } = options;
+  return new DeployScene(world, flink, highAvailability && (await flink.prepareHighAvailability(highAvailability)));
 }
 
 export class DeployScene {
@@ -77,11 +85,13 @@ export class DeployScene {
   /** How many Headraces are at work at once, as when a function is slow and the next begins. */
   processes = 1;
   readonly #world: FlinkWorld;
+  readonly #highAvailability: HighAvailability | undefined;
   readonly #log: { readonly message: string; readonly data: Readonly<Record<string, unknown>> }[] = [];
   /** Milliseconds by which Headrace's clock is ahead. */
   #ahead = 0;
 
-  constructor(world: FlinkWorld, flink: FlinkNamespace) {
+  constructor(world: FlinkWorld, flink: FlinkNamespace, highAvailability?: HighAvailability) {
+    this.#highAvailability = highAvailability;
     this.#world = world;
     this.flink = flink;
   }
@@ -102,6 +112,7 @@ export class DeployScene {
   /** What a user hands in. */
   manifest({ name = 'orders', version, annotations, ...options }: ApplicationOptions): object {
     const { more = [], flinkConfig = {}, spec = {} } = options;
+    const { flinkConfig: electionConfig, ...electionSpec } = this.#highAvailability ?? {};
     return {
       apiVersion: 'flink.k8s.io/v1beta1',
       kind: 'FlinkApplication',
@@ -114,7 +125,8 @@ export class DeployScene {
         programArgs: this.arguments(...more),
         parallelism: 2 * TASK_SLOTS,
         taskManagerConfig: { taskSlots: TASK_SLOTS },
-        flinkConfig: { ...this.flink.flinkConfig, ...flinkConfig },
+        flinkConfig: { ...this.flink.flinkConfig, ...electionConfig, ...flinkConfig },
+        ...electionSpec,
         ...spec,
       },
     };
@@ -277,6 +289,14 @@ export class DeployScene {
       ...([`orders-${hash}`, 'GET', '/jobs'] as const),
     );
     return new Map(jobs.map(({ id, status }) => [id, status]));
+  }
+
+  /** Kills the process of a cluster's JobManager; its pod starts another. */
+  async killJobManager(hash: string): Promise<void> {
+    const pods = await this.flink.pods('flink-deployment-type=jobmanager');
+    const pod = pods.find((name) => name.includes(hash));
+    if (pod === undefined) throw new Error(`cluster ${hash} has no JobManager`);
+    this.flink.killProcess(pod);
   }
 
   /** Names of all ControllerRevisions here. */

@@ -14,7 +14,7 @@ import { type Server, startServer, stopServer, waitUntilReady } from './server-p
 
 /** The bench has a network namespace of its own, so addresses and ports are fixed. */
 export const benchAddress = '10.77.0.1';
-const endpoint = `https://${benchAddress}:6443`;
+export const endpoint = `https://${benchAddress}:6443`;
 const etcdEndpoint = 'http://127.0.0.1:2379';
 const controllersEndpoint = 'https://127.0.0.1:10257';
 const authenticatorPort = 9440;

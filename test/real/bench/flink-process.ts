@@ -24,7 +24,7 @@ export const smallMemory: FlinkConfiguration = {
   'taskmanager.memory.jvm-overhead.max': '64m',
 };
 
-const smallJvm = [
+export const smallJvm: readonly string[] = [
   ...['-Xms32m', '-Xmx128m', '-Xss512k', '-XX:MaxMetaspaceSize=128m', '-XX:MaxDirectMemorySize=144m'],
   // What a process of some minutes gains: no threads that collect, and no second compiler.
   ...['-XX:ReservedCodeCacheSize=64m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:-UsePerfData'],

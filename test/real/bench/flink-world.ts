@@ -7,6 +7,13 @@ import type { ControlPlane } from './control-plane.ts';
 import { eventually, HopelessError } from './eventually.ts';
 import { countingJob, flinkVersions } from './flink-build.ts';
 import { flinkImage } from './flink-image.ts';
+import {
+  type HaService,
+  type HighAvailability,
+  prepareHighAvailability,
+  zooKeeperImage,
+  zooKeeperImageName,
+} from './high-availability.ts';
 import { type JobCount, readJobCounts } from './job-counts.ts';
 import { type Image, type Kubelet, startKubelet } from './kubelet.ts';
 import { sharedControlPlane } from './shared-control-plane.ts';
@@ -29,7 +36,7 @@ export interface FlinkWorld {
 
 /**
  * Gives a test file real Flink clusters. When a test fails, the logs of all pods are kept, and it is said where.
- * The images are `bench/flink:VERSION`, with anything after a further hyphen; all others cannot be pulled.
+ * The images are `bench/flink:VERSION`, with anything after a further hyphen, and the one of ZooKeeper; all others cannot be pulled.
  */
 export function useFlinkWorld(): FlinkWorld {
   let controlPlane: ControlPlane;
@@ -40,7 +47,9 @@ export function useFlinkWorld(): FlinkWorld {
   beforeAll(async () => {
     controlPlane = await sharedControlPlane();
     directory = await mkdtemp(join(inject('controlPlaneDirectory'), 'flink-'));
-    kubelet = await startKubelet({ admin: controlPlane.admin, directory, findImage, probeDelayFactor });
+    const { admin } = controlPlane;
+    const certificateAuthority = Buffer.from(controlPlane.certificateAuthority, 'base64').toString();
+    kubelet = await startKubelet({ admin, certificateAuthority, directory, findImage, probeDelayFactor });
   });
   beforeEach(() => {
     namespacesOfTest = [];
@@ -68,6 +77,7 @@ export function useFlinkWorld(): FlinkWorld {
 }
 
 function findImage(name: string): Image | undefined {
+  if (name === zooKeeperImageName) return zooKeeperImage(join(inject('flinkFolder'), flinkVersions[0]));
   const version = flinkVersions.find((version) => `${name}-`.startsWith(`bench/flink:${version}-`));
   if (version === undefined) return undefined;
   const home = join(inject('flinkFolder'), version);
@@ -101,6 +111,13 @@ export class FlinkNamespace {
     };
   }
 
+  /** Sets the namespace up for highly available clusters, and returns what an application adds to its spec. To be called once. */
+  async prepareHighAvailability(service: HaService): Promise<HighAvailability> {
+    const { folder, controlPlane } = this.#around;
+    const storage = join(folder, 'high-availability');
+    return prepareHighAvailability(service, { admin: controlPlane.admin, namespace: this.name, storage });
+  }
+
   /** What the counting job must be given for the helpers here to work; others may be added (../flink/README.md). */
   get jobArguments(): readonly string[] {
     const { folder } = this.#around;
@@ -118,6 +135,11 @@ export class FlinkNamespace {
     return readJobCounts(join(this.#around.folder, 'output'), jobId);
   }
 
+  /** The ids of all jobs that have ever counted here, sorted: a job that never started has counted nothing. */
+  async countedJobs(): Promise<readonly string[]> {
+    return (await readdir(join(this.#around.folder, 'output'))).sort();
+  }
+
   /** Waits for a checkpoint that fits; throws after 60 s, and at once when the job has lost or repeated a record. */
   async waitForCount(jobId: string, fits: (count: JobCount) => boolean): Promise<JobCount> {
     const isFaulty = ({ gaps, repeats }: JobCount) => gaps > 0 || repeats > 0;
@@ -130,8 +152,8 @@ export class FlinkNamespace {
     return eventually(`a count of job ${jobId}`, look, { timeoutSeconds: 60 });
   }
 
-  /** Lets every counting job here fail again and again, or each of their snapshots, until the function that is returned is called. */
-  async cause(fault: 'fail' | 'fail-snapshots'): Promise<() => Promise<void>> {
+  /** Lets every counting job here fail again and again, or whenever it starts, or each of their snapshots, until the function that is returned is called. */
+  async cause(fault: 'fail' | 'fail-at-start' | 'fail-snapshots'): Promise<() => Promise<void>> {
     const file = join(this.#around.folder, 'control', fault);
     await writeFile(file, '');
     return () => rm(file);

@@ -1,17 +1,19 @@
 // A small kubelet: runs the pods of some namespaces as local processes, each pod with a network of its own. What it does to a pod's status
 // follows the real one, so that the Deployment, ReplicaSet and EndpointSlice controllers see nothing unusual. It knows one container per
-// pod, restarts it always, and has no volumes, limits or service accounts.
+// pod, restarts it always, and has no volumes or limits; a pod has a service account only if it names one.
 import { mkdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ApiClient, mergePatch, type WatchingApiClient } from './api-client.ts';
-import { benchAddress } from './control-plane.ts';
+import { benchAddress, endpoint } from './control-plane.ts';
 import { follow, type KubernetesObject } from './follow.ts';
 import type { Pod } from './pod.ts';
 import { HostsFile, openPodNetwork, type PodNetwork } from './pod-network.ts';
 import { PodRunner } from './pod-runner.ts';
 
 const node = { name: 'bench', ip: benchAddress };
+/** The bench has no kube-proxy, so pods are given the server's own address, not that of the service `kubernetes`. */
+const apiServer = { host: new URL(endpoint).hostname, port: new URL(endpoint).port };
 
 /** What a container is started from: makes the command of one start. Throws when the container cannot be started so. */
 export type Image = (container: Container) => Promise<ContainerCommand>;
@@ -43,6 +45,8 @@ export interface Kubelet {
 
 export interface KubeletOptions {
   readonly admin: WatchingApiClient;
+  /** PEM, of the API server. */
+  readonly certificateAuthority: string;
   /** For logs and the files of containers. */
   readonly directory: string;
   /** The image of a name; undefined for one that cannot be pulled. */
@@ -169,15 +173,18 @@ class ServedNamespace {
   }
 
   #run(pod: Pod): void {
-    const { admin, network, directory, logFolder, findImage, probeDelayFactor } = this.#options;
+    const { admin, certificateAuthority, network, directory, logFolder, findImage, probeDelayFactor } = this.#options;
+    const folder = join(directory, this.#namespace, pod.metadata.name);
     const runner = new PodRunner(pod, {
       admin,
+      certificateAuthority,
       network,
       hosts: this.#hosts,
       findImage,
       probeDelayFactor,
       node,
-      folder: join(directory, this.#namespace, pod.metadata.name),
+      apiServer,
+      folder,
       logFile: join(logFolder, this.#namespace, `${pod.metadata.name}.log`),
     });
     this.#runners.set(pod.metadata.uid, runner);

@@ -5,14 +5,22 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, fstatSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { benchAddress } from './control-plane.ts';
 
 const bridge = 'pods';
 // Apart from 10.77.0.0/16, which belongs to the loopback as a whole (run.ts).
 const prefix = '10.88';
+const gateway = `${prefix}.0.1`;
 
 export interface PodNetwork {
-  addPod(hosts: HostsFile): Promise<PodSandbox>;
+  addPod(mounts: PodMounts): Promise<PodSandbox>;
   close(): Promise<void>;
+}
+
+export interface PodMounts {
+  readonly hosts: HostsFile;
+  /** The folder that the pod sees as /var/run; undefined: the machine's own. */
+  readonly run: string | undefined;
 }
 
 /** What lives as long as a pod, while its containers come and go. */
@@ -26,39 +34,42 @@ export interface PodSandbox {
 /** Makes the bridge. There is one at a time: one that a test file left behind goes first. */
 export async function openPodNetwork(): Promise<PodNetwork> {
   await removeBridge();
-  await runIp([`link add ${bridge} type bridge`, `addr add ${prefix}.0.1/16 dev ${bridge}`, `link set ${bridge} up`]);
+  await runIp([`link add ${bridge} type bridge`, `addr add ${gateway}/16 dev ${bridge}`, `link set ${bridge} up`]);
   // No address comes back, as in a cluster at rest: whoever still uses one of a pod that is gone meets nobody.
   let addressCount = 1;
   // The kernel takes the links of namespaces that are gone away in its own time: those of the file before may still be there.
   const tag = randomBytes(2).toString('hex');
   return {
-    addPod: (hosts) => {
+    addPod: (mounts) => {
       addressCount += 1;
-      return addPod(addressCount, `pod-${tag}-${addressCount}`, hosts);
+      return addPod(addressCount, `pod-${tag}-${addressCount}`, mounts);
     },
     close: removeBridge,
   };
 }
 
-async function addPod(number: number, link: string, hosts: HostsFile): Promise<PodSandbox> {
+async function addPod(number: number, link: string, mounts: PodMounts): Promise<PodSandbox> {
   const ip = `${prefix}.${number >> 8}.${number & 255}`;
-  const holder = await startHolder(hosts);
+  const holder = await startHolder(mounts);
   // With another mount namespace a process would begin in its root.
   const enter = (folder: string) => ['nsenter', `--target=${holder.pid}`, '--net', '--mount', `--wd=${folder}`];
   await runIp([
     `link add ${link} type veth peer name eth0 netns ${holder.pid}`,
     `link set ${link} master ${bridge} up`,
   ]);
-  await runIp(['link set lo up', `addr add ${ip}/16 dev eth0`, 'link set eth0 up'], enter('/'));
+  // The API server is no pod. A way to everything would make each look-up of a name wait for a name server that does not respond.
+  const route = `route add ${benchAddress} via ${gateway}`;
+  await runIp(['link set lo up', `addr add ${ip}/16 dev eth0`, 'link set eth0 up', route], enter('/'));
   return { ip, enter, close: holder.end };
 }
 
 /** A process that does nothing but keep the namespaces of a pod. */
-async function startHolder(hosts: HostsFile): Promise<{ readonly pid: number; end(): Promise<void> }> {
-  const script = 'mount --bind "$0" /etc/hosts && echo mounted && exec sleep infinity';
+async function startHolder({ hosts, run }: PodMounts): Promise<{ readonly pid: number; end(): Promise<void> }> {
+  const script =
+    'mount --bind "$0" /etc/hosts && { [ -z "$1" ] || mount --bind "$1" /var/run; } && echo mounted && exec sleep infinity';
   const holder = spawn(
     'setpriv',
-    [...['--pdeathsig', 'KILL', 'unshare', '--net', '--mount'], ...['sh', '-c', script, hosts.path]],
+    [...['--pdeathsig', 'KILL', 'unshare', '--net', '--mount'], ...['sh', '-c', script, hosts.path, run ?? '']],
     { stdio: ['ignore', 'pipe', 'inherit'], detached: true },
   );
   const closed = once(holder, 'close');

@@ -13,19 +13,24 @@ import {
   containerEnvironment,
   formatTime,
   type Pod,
+  type PodPlace,
   type PodState,
   type Probe,
   podStatus,
 } from './pod.ts';
 import type { HostsFile, PodNetwork, PodSandbox } from './pod-network.ts';
+import { prepareServiceAccount } from './pod-service-account.ts';
 
 export interface PodSurroundings {
   readonly admin: ApiClient;
+  /** PEM, of the API server. */
+  readonly certificateAuthority: string;
   readonly network: PodNetwork;
   readonly hosts: HostsFile;
   readonly findImage: (name: string) => Image | undefined;
   readonly probeDelayFactor: number;
   readonly node: { readonly name: string; readonly ip: string };
+  readonly apiServer: PodPlace['apiServer'];
   /** Made anew at each start of the container. */
   readonly folder: string;
   readonly logFile: string;
@@ -106,7 +111,9 @@ export class PodRunner {
       if (image === undefined) {
         await this.#waitInVain('ImagePullBackOff', `Back-off pulling image "${this.#spec.image}"`);
       } else {
-        sandbox = await this.#around.network.addPod(this.#around.hosts);
+        const { admin, certificateAuthority, network, hosts, folder } = this.#around;
+        const serviceAccount = { admin, certificateAuthority, folder: `${folder}-run` };
+        sandbox = await network.addPod({ hosts, run: await prepareServiceAccount(this.#pod, serviceAccount) });
         this.#change({ ip: sandbox.ip });
         await this.#keepRunning(image, sandbox);
       }
@@ -166,11 +173,11 @@ export class PodRunner {
   }
 
   async #start(image: Image, sandbox: PodSandbox): Promise<ChildProcess> {
-    const { folder, logFile, node } = this.#around;
+    const { folder, logFile, node, apiServer } = this.#around;
     // A container begins with its image's files, whatever the one before it wrote.
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true });
-    const environment = containerEnvironment(this.#pod, { ip: sandbox.ip, nodeName: node.name });
+    const environment = containerEnvironment(this.#pod, { ip: sandbox.ip, nodeName: node.name, apiServer });
     const container = await image({ args: this.#spec.args ?? [], environment, folder });
 
     const log = openSync(logFile, 'a');

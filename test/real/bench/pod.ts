@@ -9,7 +9,11 @@ export interface Pod extends KubernetesObject {
     /** Seconds. */
     readonly deletionGracePeriodSeconds?: number;
   };
-  readonly spec: { readonly nodeName?: string; readonly containers: readonly [ContainerSpec, ...ContainerSpec[]] };
+  readonly spec: {
+    readonly nodeName?: string;
+    readonly serviceAccountName?: string;
+    readonly containers: readonly [ContainerSpec, ...ContainerSpec[]];
+  };
 }
 
 export interface ContainerSpec {
@@ -106,10 +110,16 @@ export function checkPod({ spec }: Pod): void {
   if (readinessProbe && !readinessProbe.httpGet) throw new Error('probes other than httpGet are not known here');
 }
 
+export interface PodPlace {
+  readonly ip: string;
+  readonly nodeName: string;
+  readonly apiServer: { readonly host: string; readonly port: string };
+}
+
 /** The environment of a container. Throws when a variable comes from something that is not known here. */
 export function containerEnvironment(
   { metadata, spec }: Pod,
-  { ip, nodeName }: { readonly ip: string; readonly nodeName: string },
+  { ip, nodeName, apiServer }: PodPlace,
 ): Readonly<Record<string, string>> {
   const [container] = spec.containers;
   const fields: Readonly<Record<string, string>> = {
@@ -120,7 +130,11 @@ export function containerEnvironment(
     'status.podIP': ip,
   };
 
-  const environment: Record<string, string> = { HOSTNAME: metadata.name };
+  const environment: Record<string, string> = {
+    HOSTNAME: metadata.name,
+    KUBERNETES_SERVICE_HOST: apiServer.host,
+    KUBERNETES_SERVICE_PORT: apiServer.port,
+  };
   for (const { name, value = '', valueFrom } of container.env ?? []) {
     const field = valueFrom && fields[valueFrom.fieldRef?.fieldPath ?? ''];
     if (valueFrom && field === undefined) throw new Error(`the source of ${name} is not known here`);

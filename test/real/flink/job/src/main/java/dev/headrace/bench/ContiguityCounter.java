@@ -67,6 +67,9 @@ final class ContiguityCounter extends KeyedProcessFunction<Integer, Tuple2<Integ
         if (options.isSet("fail-at-start")) {
             throw new IllegalStateException("told to fail at the start (--fail-at-start)");
         }
+        if (isTold("fail-at-start")) {
+            throw new IllegalStateException("told to fail at the start (--control)");
+        }
     }
 
     @Override
