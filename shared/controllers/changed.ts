@@ -18,7 +18,7 @@ function hasChanged({ generation, observedGeneration, phase }: FlinkApplication)
 }
 
 /** In all other phases rounds look every few seconds already, and a second one at the same time would be in their way. */
-const AT_REST: ReadonlySet<string> = new Set<Phase>(['', 'Running', 'DeployFailed', 'DualRunning']);
+const AT_REST: ReadonlySet<string> = new Set<Phase>(['', 'Running', 'DeployFailed', 'DualRunning', 'Suspended']);
 
 /** Names the FlinkApplications (namespace/name) that a tick has just given another size. */
 export function findRescaled(reports: readonly AutoscalerReport[]): readonly string[] {

@@ -14,9 +14,9 @@ import {
   currentRevision,
   deployedColour,
   deployedJobView,
-  doing,
   forgetErrors,
   isBlueGreen,
+  isFirstDeploy,
   isPast,
   jobStateOf,
   known,
@@ -31,24 +31,51 @@ import {
 } from './scene.ts';
 import { findRestorePath, isUnsettled } from './stop-old-job.ts';
 import { pointService } from './submit.ts';
+import { beginSuspending, isSuspensionWanted, mustWaitToSuspend, suspendNothing } from './suspension.ts';
 import { genericServiceName } from './templates.ts';
 import type { ApplicationStatus, Effect, Event, Failure, JobView, OneFailedDeploy } from './types.ts';
 
 /** So many revisions are kept beside those in use: what was deployed can be looked up, and deployed again. */
 const REVISION_HISTORY_LIMIT = 10;
 
-export function keepAtRest(scene: Scene): Transition {
+export function keepAtRest(seen: Scene): Transition {
+  if (isSuspensionWanted(seen)) return suspend(seen);
+  const scene = forgetSuspending(seen);
   const { desired } = scene;
   const change = 'faults' in desired ? 'None' : findChange(scene, desired);
-  // On what is left of the last deploy a job may still run: it goes, or stops, before the next one begins.
-  const isCleared = leftoverHashes(scene).every((hash) => isStopped(clusterOf(scene, hash)));
-  if (change === 'Begin' && 'name' in desired && isCleared) return beginDeploy(scene, desired);
+  if (change === 'Begin' && 'name' in desired && isCleared(scene)) return beginDeploy(scene, desired);
   const settled = change === 'Same' ? settle(scene) : scene;
   const refused = change === 'Refused' ? refuse(settled) : undefined;
   if (refused !== undefined) return refused;
-  const upkeep = [...repair(settled), ...removeLeftovers(settled)];
-  const restarted = upkeep.length === 0 ? restart(settled) : undefined;
-  return restarted ?? telling(doing(stay(settled), ...upkeep, ...prune(settled)), ...tornDown(upkeep));
+  return (hasUpkeep(settled) ? undefined : restart(settled)) ?? keepUp(settled);
+}
+
+/** The job is ended once no other is left of a deploy before; one that could not be saved a short while ago runs on meanwhile. */
+function suspend(scene: Scene): Transition {
+  if (!isCleared(scene)) return keepUp(scene);
+  if (isFirstDeploy(scene)) return suspendNothing(scene);
+  return mustWaitToSuspend(scene) ? keepUp(scene) : beginSuspending(scene);
+}
+
+/** On what is left of the last deploy a job may still run: it goes, or stops, before anything else begins. */
+function isCleared(scene: Scene): boolean {
+  return leftoverHashes(scene).every((hash) => isStopped(clusterOf(scene, hash)));
+}
+
+/** A job that could not be suspended is not to be suspended any more. */
+function forgetSuspending(scene: Scene): Scene {
+  const { failedSuspension, ...status } = scene.status;
+  return failedSuspension === undefined ? scene : { ...scene, status };
+}
+
+function hasUpkeep(scene: Scene): boolean {
+  return repair(scene).length + removeLeftovers(scene).length > 0;
+}
+
+/** Keeps what is deployed as it was deployed, and takes away what is left of anything else. */
+function keepUp(scene: Scene): Transition {
+  const upkeep = [...repair(scene), ...removeLeftovers(scene)];
+  return telling(stay(scene, [...upkeep, ...prune(scene)]), ...tornDown(upkeep));
 }
 
 type Change =
@@ -162,7 +189,8 @@ function removeLeftovers(scene: Scene): readonly Effect[] {
   return leftoverHashes(scene).flatMap((hash) => removal(scene, hash));
 }
 
-function tornDown(effects: readonly Effect[]): readonly Event[] {
+/** What is done to clusters that are left over. */
+export function tornDown(effects: readonly Effect[]): readonly Event[] {
   return effects.flatMap((effect) =>
     effect.kind === 'DeleteCluster'
       ? [normal('ToreDownCluster', `Tore down Flink cluster ${effect.hash}`)]

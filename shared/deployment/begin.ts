@@ -8,6 +8,7 @@ import {
   forgetDeploy,
   forgetErrors,
   isBlueGreen,
+  isFirstDeploy,
   normal,
   rolloutOf,
   type Scene,
@@ -16,6 +17,7 @@ import {
   telling,
   type WantedRevision,
 } from './scene.ts';
+import { suspendNothing } from './suspension.ts';
 import type { ApplicationStatus, Colour, Effect, Phase, RolloutKind } from './types.ts';
 
 /** Begins to deploy a revision on a cluster of its own. */
@@ -120,8 +122,17 @@ export function supersede(scene: Scene, wanted: WantedRevision): Transition {
 
 /** The spec was put back to what runs, and nothing has been stopped yet. */
 function withdraw(scene: Scene, { name }: WantedRevision): Transition {
+  return withdrawAs(scene, `The spec was put back to ${name}, which runs`);
+}
+
+/** The job is to be suspended, and nothing has been stopped yet. */
+export function withdrawToSuspend(scene: Scene): Transition {
+  return isFirstDeploy(scene) ? suspendNothing(scene) : withdrawAs(scene, 'spec.suspend is set');
+}
+
+function withdrawAs(scene: Scene, reason: string): Transition {
   const { updatingHash, updatingVersion, ...status } = forgetDeploy(scene.status);
-  const message = `The spec was put back to ${name}, which runs: ${rolloutOf(scene).revision} is not deployed`;
+  const message = `${reason}: ${rolloutOf(scene).revision} is not deployed`;
   return {
     status: forgetErrors({ ...status, phase: 'Running' }),
     effects: [],

@@ -1,7 +1,7 @@
 // New, Updating and ClusterStarting: a second cluster comes up while the job runs on undisturbed. Whatever would fail once the
 // job has been stopped is found out here, where a failure costs nothing.
 
-import { beginNewCluster, preparations, supersede } from './begin.ts';
+import { beginNewCluster, preparations, supersede, withdrawToSuspend } from './begin.ts';
 import { creation, isComplete } from './clusters.ts';
 import { failDeploy } from './failures.ts';
 import { areSameButForSize } from './identity.ts';
@@ -26,12 +26,14 @@ import {
   updatingColour,
   warning,
 } from './scene.ts';
+import { beginningPath, isSuspensionWanted } from './suspension.ts';
 import { derivePodSelectors, taskManagerSelector } from './templates.ts';
 import type { Effect, Failure, Plan, Revision, Vertex } from './types.ts';
 
 /** New and Updating: pins the target, and waits until it is there. */
 export function prepare(scene: Scene): Transition {
   const { desired, status, options } = scene;
+  if (isSuspensionWanted(scene)) return withdrawToSuspend(scene);
   if (options.isRollbackForced) return status.rollout === undefined ? stay(scene) : failDeploy(scene, FORCED);
   if ('faults' in desired) return targetRevision(scene) === undefined ? stay(scene) : enterClusterStarting(scene);
   if (status.rollout === undefined) return beginNewCluster(scene, desired);
@@ -61,6 +63,7 @@ export function startCluster(scene: Scene): Transition {
   const { options, now, observation } = scene;
   const { hash, deadline } = rolloutOf(scene);
   const revision = targetRevision(scene);
+  if (isSuspensionWanted(scene)) return withdrawToSuspend(scene);
   if (options.isRollbackForced) return failDeploy(scene, FORCED);
   if (revision === undefined) return lostRevision(scene);
   if (isSuperseded(scene, revision) && 'name' in scene.desired) return supersede(scene, scene.desired);
@@ -172,7 +175,7 @@ export function tooParallel(vertex: {
 function leaveClusterStarting(scene: Scene): Transition {
   const { timeouts, isSavepointDisabled } = scene.options;
   if (isSavepointDisabled && isBlueGreen(scene)) {
-    const savepointPath = isFirstDeploy(scene) ? scene.options.firstSavepointPath : '';
+    const savepointPath = isFirstDeploy(scene) ? beginningPath(scene) : '';
     return enter(scene, 'SubmittingJob', timeouts.submitSeconds, { savepointPath });
   }
   return enter(scene, isSavepointDisabled ? 'Cancelling' : 'Savepointing', timeouts.savepointSeconds);

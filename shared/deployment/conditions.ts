@@ -7,6 +7,8 @@ import { failureOf } from './failures.ts';
 import { isGone } from './health.ts';
 import { isBlueGreen, jobStateOf, jobViewOf, known, type Scene } from './scene.ts';
 import { findRestorePath, isUnsettled } from './stop-old-job.ts';
+import { describeSuspension } from './suspended.ts';
+import { isSuspensionWanted } from './suspension.ts';
 import type { Condition, ConditionType, Failure, JobView } from './types.ts';
 
 type Judgement = Omit<Condition, 'lastTransitionTime'>;
@@ -32,6 +34,12 @@ function judgeDeploy(scene: Scene): Judgement {
   const { status, desired } = scene;
   const { rollout, failedDeploy, phase = '' } = status;
   if (phase === 'DualRunning') return judgeVersions(scene);
+  if (phase === 'Suspended') return condition('Deployed', 'False', 'Suspended', describeSuspension(scene));
+  if (rollout?.kind === 'Suspend') return condition('Deployed', 'Unknown', 'Suspending', describeSuspending(scene));
+  if (status.failedSuspension !== undefined && isSuspensionWanted(scene)) {
+    const { message, retryTime } = status.failedSuspension;
+    return condition('Deployed', 'False', 'SuspendFailed', `${message}; suspending is tried again at ${retryTime}`);
+  }
   if (rollout?.failure !== undefined) return condition('Deployed', 'False', 'RollingBack', rollout.failure.message);
   if (rollout !== undefined) return condition('Deployed', 'Unknown', phase || 'Updating', describeProgress(scene));
   if (failedDeploy !== undefined && phase === 'DeployFailed') {
@@ -65,9 +73,17 @@ function describeProgress({ status, observation }: Scene): string {
   return [`${rollout?.revision} is being deployed on cluster ${rollout?.hash}`, ...hindrances, ...error].join('; ');
 }
 
+function describeSuspending({ status }: Scene): string {
+  const { oldJobId, failure } = status.rollout ?? {};
+  if (failure !== undefined) return `Job ${oldJobId} is not suspended: ${failure.message}`;
+  const error = status.lastSeenError?.appError;
+  return `Job ${oldJobId} is being ended: spec.suspend is set${error === undefined ? '' : `; ${error}`}`;
+}
+
 function judgeJob(scene: Scene): Judgement {
   const { status } = scene;
   const { jobStatus, deployHash, rollout, phase } = status;
+  if (phase === 'Suspended') return condition('JobRunning', 'False', 'Suspended', describeSuspension(scene));
   const id = jobStatus?.jobID;
   if (!id) return condition('JobRunning', 'False', 'NoJob', 'No job has been submitted yet');
   const isNew = id === rollout?.jobId;

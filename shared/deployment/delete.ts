@@ -35,7 +35,9 @@ export function beginDeleting(scene: Scene): Transition {
   const isSaving = status.phase === 'Savepointing' || status.phase === 'Deleting';
   const underway = isSaving && savepointTriggerId ? { savepointTriggerId } : {};
   const deletion = { deadline: after(scene.now, MAX_SAVEPOINTS * savepointSeconds), attempts: 0 };
-  return { status: { ...status, ...underway, phase: 'Deleting', deletion }, effects: [], events: [] };
+  const { savepointPath: suspendedAt } = status.suspension ?? {};
+  const kept = suspendedAt && normal('SavepointKept', `The application was suspended: its state is in ${suspendedAt}`);
+  return { status: { ...status, ...underway, phase: 'Deleting', deletion }, effects: [], events: kept ? [kept] : [] };
 }
 
 export function deleteApplication(scene: Scene): Transition {

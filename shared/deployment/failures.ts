@@ -17,10 +17,14 @@ import {
   telling,
   warning,
 } from './scene.ts';
+import { failSuspension, isSuspending } from './suspension.ts';
 import type { ApplicationStatus, FailedDeploy, Failure, LastSeenError, OneFailedDeploy } from './types.ts';
 
 /** Reasons after which only the user can help: the same revision is not tried again by itself. */
 const FINAL_REASONS = ['ForcedRollback'];
+
+/** The old job was stopped and did not come back. */
+export const ROLLBACK_FAILED = 'RollbackFailed';
 
 /** The first wait and the longest, seconds; each failure in a row doubles it. */
 interface Backoff {
@@ -43,6 +47,7 @@ export function failDeploy(
   changes: Partial<ApplicationStatus> = {},
 ): Transition {
   const rollout = rolloutOf(scene);
+  if (isSuspending(scene) && reason !== ROLLBACK_FAILED) return failSuspension(scene, { reason, message }, changes);
   const failedDeploy = rememberFailure(scene, { reason, message });
   const kept = forgetDeploy({ ...scene.status, ...changes });
   const status = forgetErrors({
@@ -143,6 +148,7 @@ export function rollBack(scene: Scene, failure: Failure): Transition {
   const entered = enter(scene, 'RollingBackJob', clusterStartSeconds + submitSeconds + verticesSeconds, {
     rollout: { failure, rollbackTime: after(scene.now, 0) },
   });
+  if (kind === 'Suspend') return entered;
   return telling(entered, warning('DeployFailed', `${failure.message}; rolling back to ${scene.status.deployHash}`));
 }
 

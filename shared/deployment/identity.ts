@@ -178,8 +178,8 @@ export function areSameButForSize(one: Revision, other: Revision): boolean {
 
 /** Tells one spec from another that differs in anything but its size: 16 hex digits. */
 export function specDigest(spec: ApplicationSpec): string {
-  // Nor do those two count that order a deploy to be given up: to take the order back is not to ask for the deploy again.
-  const { parallelism, taskManagerConfig, forceRollback, tearDownVersionHash, ...rest } = spec;
+  // Nor do those count that order something else than a deploy: to take the order back is not to ask for the deploy again.
+  const { parallelism, taskManagerConfig, forceRollback, tearDownVersionHash, suspend, ...rest } = spec;
   const { replicas, ...taskManagers } = taskManagerConfig ?? {};
   return sha256({ ...rest, taskManagers }).slice(0, 16);
 }

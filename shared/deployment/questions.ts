@@ -4,6 +4,7 @@ import { legacyClusterId } from './cluster-id.ts';
 import { clusterIdOf } from './clusters.ts';
 import { hashesWithEndingJobs, leftoverHashes } from './remove-cluster.ts';
 import { clusterOf, isAtRest, jobRequestOf, type Scene, targetRevision } from './scene.ts';
+import { isSuspensionWanted } from './suspension.ts';
 import type { ApplicationStatus, JobRequest } from './types.ts';
 
 /** What to ask one JobManager, beside its overview, its TaskManagers and its list of jobs. */
@@ -117,6 +118,7 @@ export function clustersToClear(scene: Scene): readonly ClusterToClear[] {
 /** Whether the ControllerRevisions have to be read: not while the spec is what runs. */
 export function needsRevisions(scene: Scene): boolean {
   const { desired, status } = scene;
+  if (status.phase === 'Suspended' && isSuspensionWanted(scene)) return false;
   return status.rollout !== undefined || !('name' in desired) || desired.name !== status.currentRevision;
 }
 

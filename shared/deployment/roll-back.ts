@@ -2,7 +2,7 @@
 // parallelism, on its own cluster at its own size, from the savepoint that was taken of it.
 
 import { isStopped, scaleTo, stopCluster } from './clusters.ts';
-import { failDeploy, nextId, noteError } from './failures.ts';
+import { failDeploy, nextId, noteError, ROLLBACK_FAILED } from './failures.ts';
 import { jobManagersOf } from './flink-config.ts';
 import {
   after,
@@ -77,7 +77,7 @@ function giveUp(scene: Scene, failure: Failure, cause?: string): Transition {
   const message = `The old job could not be brought back: ${reason}${from}`;
   const failed = failDeploy(
     scene,
-    { reason: 'RollbackFailed', message: `${failure.message}. ${message}` },
+    { reason: ROLLBACK_FAILED, message: `${failure.message}. ${message}` },
     { jobStatus: abandonedJob(scene) },
   );
   return telling(failed, warning('RollbackFailed', message));

@@ -59,6 +59,7 @@ export interface Options {
   readonly isSavepointDisabled: boolean;
   readonly fallsBackWithoutState: boolean;
   readonly isRollbackForced: boolean;
+  readonly isSuspended: boolean;
   readonly scalesInPlace: boolean;
   readonly restartsFromCheckpoint: boolean;
   readonly allowsNonRestoredState: boolean;
@@ -88,6 +89,7 @@ function readOptions(spec: Partial<ApplicationSpec> = {}): Options {
     isSavepointDisabled: spec.savepointDisabled === true,
     fallsBackWithoutState: spec.fallbackWithoutState === true,
     isRollbackForced: spec.forceRollback === true,
+    isSuspended: spec.suspend === true,
     scalesInPlace: spec.scaleMode === 'InPlace',
     restartsFromCheckpoint: spec.restartPolicy === 'FromLatestCheckpoint',
     allowsNonRestoredState: spec.allowNonRestoredState === true,
@@ -116,7 +118,7 @@ export function isBlueGreen({ status, options }: Pick<Scene, 'status' | 'options
 
 /** No deploy, rescale or deletion is in progress, and one version runs at most. */
 export function isAtRest({ phase }: ApplicationStatus): boolean {
-  return phase === 'Running' || phase === 'DeployFailed';
+  return phase === 'Running' || phase === 'DeployFailed' || phase === 'Suspended';
 }
 
 /** Nothing has been deployed yet. */
@@ -284,11 +286,6 @@ export function enter(
 /** Tells something beside a transition. */
 export function telling(transition: Transition, ...events: readonly Event[]): Transition {
   return { ...transition, events: [...transition.events, ...events] };
-}
-
-/** Does something beside a transition. */
-export function doing(transition: Transition, ...effects: readonly Effect[]): Transition {
-  return { ...transition, effects: [...transition.effects, ...effects] };
 }
 
 /** The deploy is over: what was noted for it alone goes. */

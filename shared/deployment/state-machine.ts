@@ -9,7 +9,7 @@ import { beginDeleting, deleteApplication } from './delete.ts';
 import { runBoth } from './dual-running.ts';
 import { mustWait } from './failures.ts';
 import { describeCluster, describeJob } from './health.ts';
-import { hasEndingJobs } from './remove-cluster.ts';
+import { hasEndingJobs, leftoverHashes } from './remove-cluster.ts';
 import { rescale } from './rescale.ts';
 import { rollBackJob } from './roll-back.ts';
 import {
@@ -27,6 +27,7 @@ import {
 } from './scene.ts';
 import { cancelOldJob, recoverFromCheckpoint, takeSavepoint } from './stop-old-job.ts';
 import { submitJob } from './submit.ts';
+import { keepSuspended } from './suspended.ts';
 import { adopt, isForeign } from './take-over.ts';
 import type { ApplicationStatus, Effect, Event, Failure, JobStatus, VersionStatus } from './types.ts';
 
@@ -76,6 +77,8 @@ function advance(scene: Scene): Transition {
     case 'Running':
     case 'DeployFailed':
       return keepAtRest(scene);
+    case 'Suspended':
+      return keepSuspended(scene);
     case 'DualRunning':
       return runBoth(scene);
     case 'Deleting':
@@ -191,6 +194,7 @@ function isInTransition(scene: Scene, { status }: Transition, standsAside: Failu
   const { phase = '' } = status;
   if (phase === '') return 'name' in scene.desired && !scene.options.isRollbackForced;
   if (phase === 'DualRunning') return isTearingDown(scene);
+  if (phase === 'Suspended') return leftoverHashes({ ...scene, status }).length > 0;
   if (isAtRest(status)) return hasEndingJobs(scene);
   return !PHASES_AT_REST.includes(phase);
 }

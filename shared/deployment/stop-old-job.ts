@@ -3,7 +3,7 @@
 
 import { FORCED } from './cluster-start.ts';
 import { isStopped, stopCluster } from './clusters.ts';
-import { nextId, rollBack } from './failures.ts';
+import { failDeploy, nextId, rollBack } from './failures.ts';
 import {
   clusterOf,
   enter,
@@ -28,6 +28,7 @@ import {
   telling,
   warning,
 } from './scene.ts';
+import { beginningPath, completeSuspension, isSuspending, isSuspensionWithdrawn, WITHDRAWN } from './suspension.ts';
 import type { Checkpoints, Failure, JobView, Savepoint } from './types.ts';
 
 const SILENT = 'its JobManager does not answer';
@@ -51,7 +52,7 @@ export function oldJobOf(scene: Scene): OldJob {
 
 /** Lyft's operator forgets the id of the old job before that has ended: in a deploy that was taken over it may still run. */
 function unrecordedJobOn(scene: Scene, hash: string): { readonly id: string; readonly state: JobState } {
-  if (hash === rolloutOf(scene).hash) return { id: '', state: 'Lost' };
+  if (hash === rolloutOf(scene).hash && !isSuspending(scene)) return { id: '', state: 'Lost' };
   const living = livingJobsOn(scene, hash);
   if (living === undefined) return { id: '', state: 'Unreadable' };
   return living[0] ?? { id: '', state: 'Lost' };
@@ -60,26 +61,34 @@ function unrecordedJobOn(scene: Scene, hash: string): { readonly id: string; rea
 /** Savepointing: the old job is ended with a savepoint; in BlueGreen it is saved, and goes on. */
 export function takeSavepoint(scene: Scene): Transition {
   const { status, options, now } = scene;
-  if (isFirstDeploy(scene)) return submitFrom(scene, options.firstSavepointPath);
+  if (isFirstDeploy(scene)) return goOnFrom(scene, beginningPath(scene));
   const { state, view, hash, id } = oldJobOf(scene);
+  if (isSuspensionWithdrawn(scene)) return rollBack(scene, WITHDRAWN);
   if (status.savepointPath) return leaveSavepointing(scene, state);
-  if (options.isRollbackForced) return rollBack(scene, FORCED);
+  if (isRollbackForced(scene)) return rollBack(scene, FORCED);
   const savepoint = savepointOf(scene, view);
   if (savepoint?.state === 'Completed') return completeSavepoint(scene, savepoint.location);
   if (savepoint?.state === 'Failed') return recover(scene, `Savepoint failed: ${savepoint.cause}`);
   if (state === 'Finished')
     return telling(
-      submitFrom(scene, ''),
+      goOnFrom(scene, ''),
       normal('JobFinished', `Job ${id} has finished: there is no state to take over`),
     );
   if (hasEnded(state)) return recover(scene, `Job ${id} does not run (${state}): no savepoint can be taken`);
-  if (isPast(status.rollout?.deadline, now))
+  // A savepoint under way ends the job when it is complete: one that is to be suspended is not kept from that.
+  const mayTakeLonger = isSuspending(scene) && savepoint?.state === 'InProgress';
+  if (isPast(status.rollout?.deadline, now) && !mayTakeLonger)
     return recover(scene, `No savepoint within ${options.timeouts.savepointSeconds} s`);
   const refusal = exhaustion(scene);
   if (refusal !== undefined) return refuseSavepoint(scene, refusal);
   if (state === 'Unreadable') return stay(scene);
   if (!status.savepointTriggerId) return announceSavepoint(scene, id);
   return stay(scene, isUntriggered(savepoint) ? [trigger(scene, hash, id)] : []);
+}
+
+/** forceRollback gives deploys up; a job that is being suspended is not deployed. */
+function isRollbackForced(scene: Scene): boolean {
+  return scene.options.isRollbackForced && !isSuspending(scene);
 }
 
 function isUntriggered(savepoint: Savepoint | undefined): boolean {
@@ -117,25 +126,31 @@ function completeSavepoint(scene: Scene, location: string): Transition {
 
 /** Right after its last savepoint the job still runs for a moment. */
 function leaveSavepointing(scene: Scene, state: JobState): Transition {
-  if (isBlueGreen(scene) || hasEnded(state)) return submitFrom(scene, scene.status.savepointPath ?? '');
+  if (isBlueGreen(scene) || hasEnded(state)) return goOnFrom(scene, scene.status.savepointPath ?? '');
   return waitForEnd(scene, state);
 }
 
-function submitFrom(scene: Scene, savepointPath: string): Transition {
+/** The job has ended, and this is where the next begins, if there is to be one. */
+function goOnFrom(scene: Scene, savepointPath: string): Transition {
+  if (isSuspending(scene)) return completeSuspension(scene, savepointPath);
   return enter(scene, 'SubmittingJob', scene.options.timeouts.submitSeconds, { savepointPath });
 }
 
+/** A job that runs is not suspended for less than a savepoint. */
 function recover(scene: Scene, message: string): Transition {
   const { clusterStartSeconds } = scene.options.timeouts;
+  if (isSuspending(scene) && !hasEnded(oldJobOf(scene).state))
+    return telling(rollBack(scene, { reason: 'SavepointFailed', message }), warning('SavepointFailed', message));
   return telling(enter(scene, 'Recovering', clusterStartSeconds), warning('SavepointFailed', message));
 }
 
 /** Cancelling: the old job is ended without its state, as spec.savepointDisabled says. */
 export function cancelOldJob(scene: Scene): Transition {
-  if (isFirstDeploy(scene)) return submitFrom(scene, scene.options.firstSavepointPath);
+  if (isFirstDeploy(scene)) return goOnFrom(scene, beginningPath(scene));
   const { state } = oldJobOf(scene);
-  if (hasEnded(state)) return submitFrom(scene, '');
-  if (scene.options.isRollbackForced) return rollBack(scene, FORCED);
+  if (isSuspensionWithdrawn(scene)) return rollBack(scene, WITHDRAWN);
+  if (hasEnded(state)) return goOnFrom(scene, '');
+  if (isRollbackForced(scene)) return rollBack(scene, FORCED);
   return waitForEnd(scene, state);
 }
 
@@ -159,7 +174,8 @@ const UNSETTLED_SECONDS = 60;
 export function recoverFromCheckpoint(scene: Scene): Transition {
   const { options } = scene;
   const { state, view } = oldJobOf(scene);
-  if (options.isRollbackForced && !hasEnded(state)) return rollBack(scene, FORCED);
+  if (isSuspensionWithdrawn(scene)) return endSuspending(scene, WITHDRAWN);
+  if (isRollbackForced(scene) && !hasEnded(state)) return rollBack(scene, FORCED);
   if (state === 'Unreadable') return waitForJobManager(scene);
   const savepoint = savepointOf(scene, view);
   // A savepoint that took longer than it was given is better than any checkpoint.
@@ -172,7 +188,13 @@ export function recoverFromCheckpoint(scene: Scene): Transition {
     return giveUpRecovering(scene, path.fault);
   }
   if (state === 'Cancelling') return waitForEnd(scene, state);
-  return endForCheckpoint(scene, view);
+  return isSuspending(scene) ? saveAfterAll(scene) : endForCheckpoint(scene, view);
+}
+
+/** A job that was to be suspended as one that had ended runs again: its JobManager, with high availability, has found it. */
+function saveAfterAll(scene: Scene): Transition {
+  const { savepointTriggerId, ...status } = scene.status;
+  return enter({ ...scene, status }, 'Savepointing', scene.options.timeouts.savepointSeconds);
 }
 
 /** The job runs: it is ended if it can begin again from what it leaves behind. */
@@ -196,8 +218,9 @@ function waitForJobManager(scene: Scene): Transition {
 
 function finishRecovering(scene: Scene, path: string, state: JobState): Transition {
   if (!hasEnded(state) && !isBlueGreen(scene)) return note(scene, { phase: 'Savepointing', savepointPath: path });
+  if (isSuspending(scene)) return completeSuspension(scene, path);
   const event = normal('RestoringExternalizedCheckpoint', `Restoring from ${path}`);
-  return telling(submitFrom(scene, path), event);
+  return telling(goOnFrom(scene, path), event);
 }
 
 function goOnWithoutState(scene: Scene): Transition {
@@ -205,11 +228,17 @@ function goOnWithoutState(scene: Scene): Transition {
     'RestoringWithoutExternalizedCheckpoint',
     'There is no checkpoint: the job begins without state',
   );
-  return telling(submitFrom(scene, ''), event);
+  return telling(goOnFrom(scene, ''), event);
 }
 
 function giveUpRecovering(scene: Scene, fault: string): Transition {
+  if (isSuspending(scene)) return endSuspending(scene, { reason: 'RecoveryFailed', message: fault });
   return telling(rollBack(scene, { reason: 'RecoveryFailed', message: fault }), warning('RecoveryFailed', fault));
+}
+
+/** A job that had ended before it was to be suspended is not brought back; one that a savepoint may have ended is. */
+function endSuspending(scene: Scene, failure: Failure): Transition {
+  return scene.status.savepointTriggerId ? rollBack(scene, failure) : failDeploy(scene, failure);
 }
 
 /**

@@ -257,12 +257,12 @@ function succeed(scene: Scene, revision: Revision, job: Job): Transition {
     jobStatus,
     ...selectorOf(scene, hash),
   };
-  const onCluster = kind === 'NewCluster' ? withClusterId(withoutLyftsRescale(status), clusterId) : status;
+  const onCluster = kind === 'NewCluster' ? withClusterId(withoutHistory(status), clusterId) : status;
   return { status: { ...onCluster, ...deployed }, effects: [], events };
 }
 
-/** On a new cluster no pod looks for its JobManager under an older hash. */
-function withoutLyftsRescale({ inPlaceUpdatedFromHash, ...status }: ApplicationStatus): ApplicationStatus {
+/** On a new cluster no pod looks for its JobManager under an older hash; and a job that runs is not suspended. */
+function withoutHistory({ inPlaceUpdatedFromHash, suspension, ...status }: ApplicationStatus): ApplicationStatus {
   return status;
 }
 

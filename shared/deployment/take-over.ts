@@ -55,9 +55,9 @@ export function latestWriter({ otherStatusWriters }: Application): StatusWriter 
 
 /** Somebody else deployed it: it has a state, and nothing in it is of Headrace. */
 export function isForeign({ status }: Pick<Application, 'status'>): boolean {
-  const { phase = '', deployHash = '', currentRevision, rollout, failedDeploy, deletion } = status;
+  const { phase = '', deployHash = '', currentRevision, rollout, failedDeploy, suspension, deletion } = status;
   const hasState = phase !== '' || deployHash !== '';
-  const isOurs = [currentRevision, rollout, failedDeploy, deletion].some((trace) => trace !== undefined);
+  const isOurs = [currentRevision, rollout, failedDeploy, suspension, deletion].some((trace) => trace !== undefined);
   return hasState && !isOurs;
 }
 

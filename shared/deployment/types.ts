@@ -45,6 +45,8 @@ export interface ApplicationSpec extends DeployedSpec {
   readonly fallbackWithoutState?: boolean;
   /** Sent with the next submission; alone it deploys nothing. */
   readonly allowNonRestoredState?: boolean;
+  /** The job is ended with a savepoint, its pods go, and it resumes from there when this is no longer true. */
+  readonly suspend?: boolean;
   readonly timeouts?: Partial<Timeouts>;
 }
 
@@ -166,6 +168,7 @@ export type Phase =
   | 'Running'
   | 'DeployFailed'
   | 'DualRunning'
+  | 'Suspended'
   | 'Deleting';
 
 /** status, as it is on the wire; every field may be absent. Times are RFC 3339. */
@@ -210,9 +213,35 @@ export interface ApplicationStatus {
   readonly rollout?: Rollout;
   /** The last deploy, if it failed and nothing else has been deployed since. */
   readonly failedDeploy?: FailedDeploy;
+  /** Where the job resumes from; from its end until a job runs again. */
+  readonly suspension?: Suspension;
+  /** The last attempt to suspend the job, if it failed and spec.suspend is still true. */
+  readonly failedSuspension?: FailedSuspension;
   /** While it is being deleted. */
   readonly deletion?: Deletion;
   readonly conditions?: readonly Condition[];
+}
+
+export interface Suspension {
+  /** Since when. */
+  readonly time: string;
+  /** Name of the ControllerRevision that ran; absent: nothing had been deployed. */
+  readonly revision?: string;
+  /** Of the job that was ended. */
+  readonly jobId?: string;
+  /** The savepoint or checkpoint that the job resumes from; absent: it begins without state. */
+  readonly savepointPath?: string;
+  /** When that state was saved. */
+  readonly savepointTime?: string;
+}
+
+export interface FailedSuspension extends Failure {
+  readonly time: string;
+  /** How often it has failed in a row. */
+  readonly attempts: number;
+  /** When it is tried again, unless the spec changes before. */
+  readonly retryTime: string;
+  readonly specDigest?: string;
 }
 
 export interface Deletion {
@@ -276,7 +305,9 @@ export type RolloutKind =
   /** The same cluster, more TaskManagers, the job restarted from a savepoint: the default scheduler cannot do better. */
   | 'InPlaceWithSavepoint'
   /** The same revision on the same cluster, from the latest checkpoint: its job was lost or has failed. */
-  | 'Restart';
+  | 'Restart'
+  /** No deploy: the job is ended, and not begun again. */
+  | 'Suspend';
 
 export interface FailedDeploy extends OneFailedDeploy {
   /** Of a restart that has failed: the failure of another revision before it, which still holds. */

@@ -25,6 +25,7 @@ export function validate(name: string, spec: ApplicationSpec): readonly string[]
     ...sizeFaults(spec),
     ...wordFaults(spec),
     ...durationFaults(spec),
+    ...suspendFaults(spec),
     ...portFaults(spec),
     ...configFaults(spec),
     ...memoryFaults(spec, 'jobManager'),
@@ -103,6 +104,13 @@ function durationFaults({ timeouts = {}, maxCheckpointRestoreAgeSeconds }: Appli
   return [
     ...Object.entries(timeouts).flatMap(([key, value]) => wholeFault(`spec.timeouts.${key}`, value, { atLeast: 1 })),
     ...wholeFault('spec.maxCheckpointRestoreAgeSeconds', maxCheckpointRestoreAgeSeconds ?? 1, { atLeast: 1 }),
+  ];
+}
+
+function suspendFaults({ suspend, deploymentMode }: ApplicationSpec): string[] {
+  if (suspend !== true || deploymentMode !== 'BlueGreen') return [];
+  return [
+    'spec.suspend is true and spec.deploymentMode BlueGreen: only an application with deploymentMode Dual can be suspended.',
   ];
 }
 

@@ -78,6 +78,7 @@ export const ApplicationSpec = z.object({
   tearDownVersionHash: z.string().exactOptional(),
   fallbackWithoutState: z.boolean().exactOptional(),
   allowNonRestoredState: z.boolean().exactOptional(),
+  suspend: z.boolean().exactOptional(),
   timeouts: z
     .object({
       clusterStartSeconds: Seconds.exactOptional(),

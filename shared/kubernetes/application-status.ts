@@ -7,10 +7,12 @@ import type {
   ClusterStatus as ClusterFields,
   Condition as ConditionFields,
   Deletion as DeletionFields,
+  FailedSuspension as FailedSuspensionFields,
   JobStatus as JobFields,
   LastSeenError as LastSeenErrorFields,
   OneFailedDeploy as OneFailedDeployFields,
   Rollout as RolloutFields,
+  Suspension as SuspensionFields,
   VersionStatus as VersionFields,
 } from '../deployment/types.ts';
 import type { SchemasOf } from './answers.ts';
@@ -71,7 +73,7 @@ const LastSeenError = lenient<LastSeenErrorFields>({
 // What follows is Headrace's own and stands or falls as a whole: half a rollout would be acted upon as if it were one.
 
 const Rollout = z.object({
-  kind: z.enum(['NewCluster', 'InPlace', 'InPlaceWithSavepoint', 'Restart']),
+  kind: z.enum(['NewCluster', 'InPlace', 'InPlaceWithSavepoint', 'Restart', 'Suspend']),
   revision: z.string(),
   hash: z.string(),
   clusterId: z.string().exactOptional(),
@@ -102,6 +104,23 @@ const OneFailedDeploy = z.object({
 } satisfies SchemasOf<OneFailedDeployFields>);
 
 const FailedDeploy = OneFailedDeploy.extend({ earlier: OneFailedDeploy.exactOptional() });
+
+const Suspension = z.object({
+  time: z.string(),
+  revision: z.string().exactOptional(),
+  jobId: z.string().exactOptional(),
+  savepointPath: z.string().exactOptional(),
+  savepointTime: z.string().exactOptional(),
+} satisfies SchemasOf<SuspensionFields>);
+
+const FailedSuspension = z.object({
+  reason: z.string(),
+  message: z.string(),
+  time: z.string(),
+  attempts: Count,
+  retryTime: z.string(),
+  specDigest: z.string().exactOptional(),
+} satisfies SchemasOf<FailedSuspensionFields>);
 
 const Deletion = z.object({
   deadline: z.string(),
@@ -145,6 +164,8 @@ export const ApplicationStatus = lenient<ApplicationFields>({
   currentRevision: z.string(),
   rollout: Rollout,
   failedDeploy: FailedDeploy,
+  suspension: Suspension,
+  failedSuspension: FailedSuspension,
   deletion: Deletion,
   conditions: z
     .array(Condition.optional().catch(undefined))

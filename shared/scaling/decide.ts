@@ -177,6 +177,11 @@ function findObstacle({ spec, observation, status }: DecisionInput, scale: Scale
       'AmbiguousSelector',
       `${describeTarget(spec)} is also the target of ${rivals.value.join(', ')}: remove one of them`,
     );
+  if (phase === 'Suspended')
+    return {
+      reason: 'TargetSuspended',
+      message: `${describeTarget(spec)} is suspended: its replicas are left alone until spec.suspend is false`,
+    };
   if (phase !== undefined && !PHASES_AT_REST.includes(phase))
     return {
       reason: 'DeploymentInProgress',

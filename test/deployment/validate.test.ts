@@ -77,6 +77,10 @@ describe('validate', () => {
       'spec.maxCheckpointRestoreAgeSeconds is 0: it must be a whole number from 1 to 2147483647.',
       { maxCheckpointRestoreAgeSeconds: 0 },
     ],
+    [
+      'spec.suspend is true and spec.deploymentMode BlueGreen: only an application with deploymentMode Dual can be suspended.',
+      { suspend: true, deploymentMode: 'BlueGreen' },
+    ],
     ['spec.image is empty: it must name the image of the pods.', { image: '' }],
     ["spec.jarName is empty: it must name a jar in the image's upload directory.", { jarName: '' }],
     ['spec.jarName is "../orders.jar": it must be the name of a file, without a path.', { jarName: '../orders.jar' }],

@@ -517,6 +517,18 @@ describe('what stands in the way', () => {
     });
   });
 
+  it('leaves a suspended application alone, and says so', () => {
+    expectRow({
+      name: 'Suspended',
+      observation: { phase: 'Suspended', cpuPercent: 80 },
+      conditions: [READ, 'ScalingActive False TargetSuspended'],
+      reason: 'TargetSuspended',
+      message: 'FlinkApplication orders is suspended: its replicas are left alone until spec.suspend is false',
+      size: 2,
+      rescale: false,
+    });
+  });
+
   it.each(['Running', 'DeployFailed'])('scales in phase %s', (phase) => {
     const decision = run({ observation: { phase, cpuPercent: 80 } });
 

@@ -31,6 +31,7 @@ export class Judge {
   readonly #images = new Map<string, ImageOptions & { readonly since: number }>();
   #submitted = 0;
   #isDeleting = false;
+  #wasToSuspend = false;
   #wasTogether = false;
 
   constructor(orders: Deployments, complain: (complaint: string) => void) {
@@ -38,6 +39,8 @@ export class Judge {
     this.#complain = complain;
     const { store, hooks } = orders.sandbox;
     store.subscribe(({ kind, after }) => {
+      if (kind === 'FlinkApplication' && (after?.spec as { suspend?: boolean } | undefined)?.suspend)
+        this.#wasToSuspend = true;
       if (kind === 'FlinkApplication' && after) this.#note((after.status ?? {}) as ApplicationStatus);
       if (kind === 'ControllerRevision' && after)
         this.#imagesByRevision.set(after.metadata.name, (after.data as { spec: ApplicationSpec }).spec.image);
@@ -68,8 +71,8 @@ export class Judge {
     return this.#orders.runs().map(describeRun).join(', ');
   }
 
-  #note({ savepointPath, jobStatus, rollout, deployHash }: ApplicationStatus): void {
-    for (const path of [savepointPath, jobStatus?.lastCheckpoint, jobStatus?.restorePath])
+  #note({ savepointPath, jobStatus, rollout, deployHash, suspension }: ApplicationStatus): void {
+    for (const path of [savepointPath, jobStatus?.lastCheckpoint, jobStatus?.restorePath, suspension?.savepointPath])
       if (path) this.#told.add(path);
     if (deployHash === undefined) return;
     const deployed = rollout === undefined ? jobStatus?.jobID : rollout.oldJobId;
@@ -94,6 +97,11 @@ export class Judge {
     }
     // One that does not come up in time is ended and begun again.
     if (rollout.rollbackJobId === id || rollout.kind === 'Restart') return;
+    if (rollout.kind === 'Suspend') {
+      // Whoever has not seen it yet that the user has taken that back ends it all the same; it is brought back then.
+      if (!this.#wasToSuspend) this.#complain(`job ${id} is stopped to be suspended, and nobody asked for that`);
+      return;
+    }
     if (rollout.revision === currentRevision) this.#complain(`job ${id} is stopped for what runs, in phase ${phase}`);
     if (rollout.kind !== 'NewCluster') return;
     const { pullable, jar, since } = this.#images.get(this.#imagesByRevision.get(rollout.revision) ?? '') ?? {};

@@ -217,6 +217,55 @@ export const deletion = onceRunning({
   },
 });
 
+export const suspension = onceRunning({
+  name: 'suspends an application',
+  when: (deployments) => suspend(deployments, true),
+  isOver: isSuspended,
+  outcome: {
+    phase: 'Suspended',
+    savepoints: 1,
+    runs: ['orders:1 4 CANCELED from nothing'],
+    deployments: [],
+    pods: [],
+  },
+});
+
+export const resumption = onceRunning({
+  name: 'resumes a suspended application, with another image and size',
+  when: async (deployments) => {
+    suspend(deployments, true);
+    await deployments.roundsUntil(isSuspended);
+    await deployments.scale(4);
+    deployments.changeImage();
+    suspend(deployments, false);
+  },
+  outcome: goneOnAs('orders:2 8'),
+});
+
+export const suspensionWithdrawn = onceRunning({
+  name: 'is told to suspend an application, and then not to, while its savepoint is taken',
+  when: async (deployments) => {
+    suspend(deployments, true);
+    await deployments.roundsUntil(() => deployments.sandbox.requests.some(isSavepoint));
+    suspend(deployments, false);
+  },
+  outcome: goneOnAs('orders:1 4'),
+});
+
+function isSavepoint({ method, path }: { readonly method: string; readonly path: string }): boolean {
+  return method === 'POST' && path.endsWith('/savepoints');
+}
+
+function suspend(deployments: Deployments, isWanted: boolean): void {
+  deployments.edit((spec) => ({ ...spec, suspend: isWanted }));
+}
+
+/** No pod is left, not even one that is about to go. */
+function isSuspended(deployments: Deployments): boolean {
+  const { phase } = deployments.status();
+  return phase === 'Suspended' && deployments.deployments().length + deployments.pods().length === 0;
+}
+
 export const takeOver = onceRunning({
   name: "takes a cluster over that Lyft's operator has left",
   when: leaveAsLyftDoes,

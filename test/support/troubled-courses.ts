@@ -21,6 +21,7 @@ export type Trouble =
   | { readonly kind: 'parallelism'; readonly parallelism: number }
   | { readonly kind: 'scale'; readonly taskManagers: number }
   | { readonly kind: 'forceRollback'; readonly isForced: boolean }
+  | { readonly kind: 'suspend'; readonly isSuspended: boolean }
   | { readonly kind: 'nonce' }
   /** The spec is put back to what ran at first. */
   | { readonly kind: 'revert' }
@@ -82,6 +83,7 @@ const trouble: fc.Arbitrary<Trouble> = fc.oneof(
   of(1, fc.record({ kind: kind('parallelism'), parallelism: fc.constantFrom(2, 3, 4, 6, 8) })),
   of(3, fc.record({ kind: kind('scale'), taskManagers: fc.constantFrom(1, 2, 3, 4) })),
   of(1, fc.record({ kind: kind('forceRollback'), isForced: fc.boolean() })),
+  of(2, fc.record({ kind: kind('suspend'), isSuspended: fc.boolean() })),
   of(1, fc.record({ kind: kind('nonce') })),
   of(1, fc.record({ kind: kind('revert') })),
   of(2, fc.record({ kind: kind('killJobManager'), ofNew: fc.boolean() })),

@@ -100,7 +100,7 @@ export class TroubledTimes {
 
   isOnItsWay(): boolean {
     const { phase } = (this.orders.find()?.status ?? {}) as ApplicationStatus;
-    return phase !== undefined && !['Running', 'DeployFailed'].includes(phase);
+    return phase !== undefined && !['Running', 'DeployFailed', 'Suspended'].includes(phase);
   }
 
   /** Lets time pass, and what goes on for a while come to its end. */
@@ -155,6 +155,8 @@ export class TroubledTimes {
         return orders.scale(trouble.taskManagers).catch(() => {});
       case 'forceRollback':
         return change({ forceRollback: trouble.isForced });
+      case 'suspend':
+        return change({ suspend: trouble.isSuspended });
       case 'nonce':
         return change({ restartNonce: `nonce ${this.#rounds} ${orders.sandbox.clock.now()}` });
       case 'revert':
@@ -234,14 +236,14 @@ export class TroubledTimes {
     this.#look();
   }
 
-  /** Nothing goes wrong any more: every image is a good one, and nobody forces anything. */
+  /** Nothing goes wrong any more: every image is a good one, and nobody forces or suspends anything. */
   async #heal(): Promise<void> {
     await this.#finishSlowRound();
     this.orders.sandbox.faults.clear();
     this.#passing = [];
     for (let number = 1; number <= this.#images; number += 1) this.#describe(`orders:${number}`, {});
-    const { forceRollback } = this.orders.application().spec as unknown as ApplicationSpec;
-    if (forceRollback) this.orders.edit((before) => ({ ...before, forceRollback: false }));
+    const { forceRollback, suspend } = this.orders.application().spec as unknown as ApplicationSpec;
+    if (forceRollback || suspend) this.orders.edit((before) => ({ ...before, forceRollback: false, suspend: false }));
   }
 }
 

@@ -90,6 +90,7 @@ describe('Running', () => {
     ${{ savepointPath: 's3://elsewhere' }}
     ${{ timeouts: { savepointSeconds: 900 } }}
     ${{ scaleMode: 'InPlace' }}
+    ${{ suspend: false }}
   `('deploys nothing for $option, which says only how to deploy', ({ option }) => {
     expect(atRest({ spec: option })).toMatchObject({ status: { phase: 'Running' }, effects: [] });
   });

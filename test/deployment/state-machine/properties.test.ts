@@ -98,6 +98,7 @@ const spec: fc.Arbitrary<Partial<ApplicationSpec>> = fc
     savepointDisabled: flag,
     fallbackWithoutState: flag,
     forceRollback: seldom(true),
+    suspend: seldom(true),
     scaleMode: maybe('InPlace' as const),
     restartPolicy: maybe('FromLatestCheckpoint' as const),
     deleteMode: fc.constantFrom('Savepoint' as const, 'None' as const, 'ForceCancel' as const, undefined),
@@ -107,7 +108,7 @@ const spec: fc.Arbitrary<Partial<ApplicationSpec>> = fc
 
 const rollout: fc.Arbitrary<Rollout> = fc
   .record({
-    kind: mostly<Rollout['kind']>('NewCluster', 'InPlace', 'InPlaceWithSavepoint', 'Restart'),
+    kind: mostly<Rollout['kind']>('NewCluster', 'InPlace', 'InPlaceWithSavepoint', 'Restart', 'Suspend'),
     revision: fc.constantFrom(...REVISIONS.map(({ name }) => name)),
     startTime: fc.constantFrom(secondsAgo(60), secondsAgo(5000)),
     deadline: mostly(inSeconds(200), secondsAgo(1), secondsAgo(4000)),
@@ -125,7 +126,7 @@ const rollout: fc.Arbitrary<Rollout> = fc
 const status: fc.Arbitrary<ApplicationStatus> = fc
   .record({
     isFirst: mostly(false, true),
-    phase: fc.constantFrom(...AT_REST, ...DEPLOYING, 'SubmittingJob', 'RollingBackJob', 'Deleting', ''),
+    phase: fc.constantFrom(...AT_REST, ...DEPLOYING, 'SubmittingJob', 'RollingBackJob', 'Suspended', 'Deleting', ''),
     rollout,
     deploymentMode: fc.constantFrom('Dual', 'Dual', 'BlueGreen'),
     savepointTriggerId: maybe(TRIGGER),
@@ -155,6 +156,7 @@ const status: fc.Arbitrary<ApplicationStatus> = fc
   })
   .map(({ isFirst, jobId, checkpointAge, ...fields }) => {
     const isDeploying = DEPLOYING.includes(fields.phase);
+    const isSuspended = fields.phase === 'Suspended';
     const recorded =
       checkpointAge === undefined ? {} : { lastCheckpoint: CHECKPOINT, lastCheckpointTime: secondsAgo(checkpointAge) };
     const isFresh =
@@ -168,7 +170,10 @@ const status: fc.Arbitrary<ApplicationStatus> = fc
       updatingHash: fields.deploymentMode === 'BlueGreen' && isDeploying ? NEW : undefined,
       rollout: isDeploying ? fields.rollout : undefined,
       deletion: fields.phase === 'Deleting' ? fields.deletion : undefined,
-      ...((isFresh || fields.phase === '') && { deployHash: undefined, currentRevision: undefined }),
+      suspension: isSuspended
+        ? { time: secondsAgo(7200), revision: OLD_REVISION.name, savepointPath: SAVEPOINT }
+        : undefined,
+      ...((isFresh || isSuspended || fields.phase === '') && { deployHash: undefined, currentRevision: undefined }),
     }) as ApplicationStatus;
   });
 
