@@ -18,6 +18,7 @@ import {
   isBlueGreen,
   isFirstDeploy,
   isPast,
+  jobOf,
   jobStateOf,
   known,
   normal,
@@ -146,7 +147,8 @@ function beginDeploy(scene: Scene, wanted: WantedRevision): Transition {
   // Of a job that does not run a JobManager says no more than that.
   const mayRun = state === 'Active' || state === 'Unreadable';
   if (mayRun && isHalfRead(scene, view)) return stay(scene);
-  if (state !== 'Active') return beginNewCluster(scene, wanted);
+  // A batch job cannot be given another size without being cancelled: that is said where it costs nothing.
+  if (state !== 'Active' || jobOf(view)?.isBatch) return beginNewCluster(scene, wanted);
   const isAdaptive = known(view?.resourceRequirements) !== undefined;
   const hasCheckpoints = known(view?.checkpointConfig)?.intervalMilliseconds !== undefined;
   // With parallelism 1 a vertex that has a parallelism of its own looks like one that follows the job's.

@@ -15,6 +15,7 @@ import {
   isFirstDeploy,
   isPast,
   jobOf,
+  jobStateOf,
   known,
   normal,
   rolloutOf,
@@ -67,7 +68,7 @@ export function startCluster(scene: Scene): Transition {
   if (options.isRollbackForced) return failDeploy(scene, FORCED);
   if (revision === undefined) return lostRevision(scene);
   if (isSuperseded(scene, revision) && 'name' in scene.desired) return supersede(scene, scene.desired);
-  const refusal = exhaustion(scene);
+  const refusal = exhaustion(scene) ?? findBatchJob(scene);
   if (refusal !== undefined) return failDeploy(scene, refusal);
 
   const creation = createMissing(scene, revision);
@@ -83,6 +84,20 @@ export function startCluster(scene: Scene): Transition {
     reason: 'ClusterStartTimedOut',
     message: `Flink cluster ${hash} did not come up within ${options.timeouts.clusterStartSeconds} s: ${readiness}${hindrancesOf(observation)}`,
   });
+}
+
+/** A batch job that may not be cancelled runs on to its end; the deploy is tried again until then. */
+function findBatchJob(scene: Scene): Failure | undefined {
+  const { isSavepointDisabled, fallsBackWithoutState } = scene.options;
+  const view = deployedJobView(scene);
+  const job = jobOf(view);
+  if (job?.isBatch !== true || jobStateOf(view) !== 'Active') return undefined;
+  return isSavepointDisabled || fallsBackWithoutState ? undefined : batchJobFailure(job.id);
+}
+
+export function batchJobFailure(jobId: string): Failure {
+  const message = `Job ${jobId} runs in BATCH mode, of which Flink takes no savepoint. With savepointDisabled: true it is cancelled and the next one begins from the start; else that waits until it has ended`;
+  return { reason: 'SavepointRefused', message };
 }
 
 /** A main method that takes longer than a call may last cannot be tried ahead; its job can be submitted all the same. */

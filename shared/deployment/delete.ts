@@ -12,6 +12,7 @@ import {
   isBlueGreen,
   isPast,
   type JobState,
+  jobOf,
   jobStateOf,
   jobViewOf,
   known,
@@ -106,6 +107,7 @@ function isBeingSaved(view: JobView | undefined): boolean {
 function saveAndEnd(scene: Scene, job: DoomedJob, deletion: Deletion): Transition {
   const { status } = scene;
   const { hash, id: jobId, view } = job;
+  if (jobOf(view)?.isBatch) return giveUp(scene, job, 'Flink takes none of a job in BATCH mode');
   const triggerId = savepointId(scene, job, deletion.attempts);
   if (status.savepointTriggerId !== triggerId && !isUnderway(scene, view)) {
     const event = normal('CancellingJob', `Cancelling job ${jobId} with a savepoint`);

@@ -287,7 +287,8 @@ function findOrigin(scene: Scene): { readonly path: string } | { readonly fault:
   if (savepoint?.state === 'Completed') return { path: savepoint.location };
   if (isUnsettled(view)) return undefined;
   const found = findRestorePath(scene, view, jobStateOf(view));
-  return 'fault' in found && options.fallsBackWithoutState ? { path: '' } : found;
+  const mayBeginAnew = options.fallsBackWithoutState || jobOf(view)?.isBatch === true;
+  return 'fault' in found && mayBeginAnew ? { path: '' } : found;
 }
 
 /** The old job as its success was recorded. */

@@ -1,7 +1,7 @@
 // Savepointing, Cancelling and Recovering: the old job ends, with its state safe, before another may begin. Two jobs never run
 // at once (BlueGreen apart, where that is the point): the end of the old one is seen, not assumed.
 
-import { FORCED } from './cluster-start.ts';
+import { batchJobFailure, FORCED } from './cluster-start.ts';
 import { isStopped, stopCluster } from './clusters.ts';
 import { failDeploy, nextId, rollBack } from './failures.ts';
 import {
@@ -82,6 +82,7 @@ export function takeSavepoint(scene: Scene): Transition {
   const refusal = exhaustion(scene);
   if (refusal !== undefined) return refuseSavepoint(scene, refusal);
   if (state === 'Unreadable') return stay(scene);
+  if (jobOf(view)?.isBatch) return leaveBatchJob(scene, id);
   if (!status.savepointTriggerId) return announceSavepoint(scene, id);
   return stay(scene, isUntriggered(savepoint) ? [trigger(scene, hash, id)] : []);
 }
@@ -100,6 +101,12 @@ function refuseSavepoint(scene: Scene, refusal: Failure): Transition {
   if (scene.status.lastSeenError?.isRetryable !== false) return recover(scene, refusal.message);
   const message = `No savepoint can be taken: ${refusal.message}`;
   return telling(rollBack(scene, { reason: 'SavepointRefused', message }), warning('SavepointFailed', message));
+}
+
+function leaveBatchJob(scene: Scene, jobId: string): Transition {
+  const { reason, message } = batchJobFailure(jobId);
+  if (scene.options.fallsBackWithoutState) return recover(scene, message);
+  return telling(rollBack(scene, { reason, message }), warning('SavepointFailed', message));
 }
 
 /** The id is written down before the savepoint is triggered with it: whoever comes next asks for this one. */
@@ -184,7 +191,7 @@ export function recoverFromCheckpoint(scene: Scene): Transition {
     if (isUnsettled(view) && !isPast(rolloutOf(scene).deadline, scene.now, UNSETTLED_SECONDS)) return stay(scene);
     const path = findRestorePath(scene, view, state);
     if ('path' in path) return finishRecovering(scene, path.path, state);
-    if (options.fallsBackWithoutState) return goOnWithoutState(scene);
+    if (options.fallsBackWithoutState || jobOf(view)?.isBatch) return goOnWithoutState(scene);
     return giveUpRecovering(scene, path.fault);
   }
   if (state === 'Cancelling') return waitForEnd(scene, state);
@@ -199,7 +206,9 @@ function saveAfterAll(scene: Scene): Transition {
 
 /** The job runs: it is ended if it can begin again from what it leaves behind. */
 function endForCheckpoint(scene: Scene, view: JobView | undefined): Transition {
+  const job = jobOf(view);
   if (scene.options.fallsBackWithoutState) return waitForEnd(scene, 'Active');
+  if (job?.isBatch) return giveUpRecovering(scene, batchJobFailure(job.id).message);
   const isLate = isPast(rolloutOf(scene).deadline, scene.now);
   if (known(view?.checkpointConfig) === undefined) return isLate ? giveUpRecovering(scene, SILENT) : stay(scene);
   const path = findRestorePath(scene, view, 'Canceled');

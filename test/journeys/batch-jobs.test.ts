@@ -1,7 +1,14 @@
 // Bounded jobs in BATCH mode, whose stages run one after the other, for longer than a job may take to come up.
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { anApplication, type Deployments, IMAGE, NEXT_IMAGE } from '../support/deployments.ts';
+import {
+  aDeployedApplication,
+  anApplication,
+  type Deployments,
+  IMAGE,
+  isGone,
+  NEXT_IMAGE,
+} from '../support/deployments.ts';
 
 let orders: Deployments;
 afterEach(() => orders.close());
@@ -77,4 +84,42 @@ it('a streaming job that lacks slots fails in time, though some vertices would f
   await orders.roundsUntil('DeployFailed', { seconds: 400 });
 
   expect(orders.status().failedDeploy).toMatchObject({ reason: 'JobMonitoringFailed' });
+});
+
+describe('a batch job that runs, of which Flink takes no savepoint', () => {
+  it('runs on when a change arrives, which is deployed when it has finished', async () => {
+    orders = await aDeployedApplication({}, LONG_STAGES);
+    orders.describeJar(NEXT_IMAGE, LONG_STAGES);
+
+    orders.changeImage();
+    await orders.roundsUntil('DeployFailed', { seconds: 60 });
+    const [first, ...others] = orders.livingJobs();
+    expect([first?.state, others, orders.savepoints()]).toEqual(['RUNNING', [], []]);
+    expect(orders.conditions()).toContain('Deployed False SavepointRefused');
+
+    for (let minutes = 0; minutes < 60 && orders.status().phase !== 'Running'; minutes += 5) {
+      orders.sandbox.clock.advance(300);
+      await orders.rounds(30);
+    }
+    expect(orders.runs()).toMatchObject([{ state: 'FINISHED' }, { image: NEXT_IMAGE, restoredFrom: undefined }]);
+  });
+
+  it('is cancelled for it where the spec says so, and the next one begins from the start', async () => {
+    orders = await aDeployedApplication({ savepointDisabled: true }, LONG_STAGES);
+    orders.describeJar(NEXT_IMAGE, LONG_STAGES);
+
+    orders.changeImage();
+    await orders.roundsUntil('Running', { seconds: 60 });
+
+    expect(orders.runs()).toMatchObject([{ state: 'CANCELED' }, { image: NEXT_IMAGE, state: 'RUNNING' }]);
+  });
+
+  it('is deleted at once, and it is said that nothing of it is left', async () => {
+    orders = await aDeployedApplication({}, LONG_STAGES);
+
+    await orders.delete();
+    await orders.roundsUntil(isGone, { seconds: 20 });
+
+    expect(orders.events().at(-1)).toBe('Warning DeletedWithoutSavepoint');
+  });
 });

@@ -271,7 +271,7 @@ describe('what would fail after the old job has stopped is found out before', ()
   );
 
   it.each([
-    ['a batch job', { isBatch: true }],
+    ['a batch job', { isBatch: true, state: 'FAILED' }],
     ['a job that has finished', { state: 'FINISHED' }],
   ])('allows any parallelism after %s, which leaves no state to the next one', (_, job) => {
     const next = midway('ClusterStarting', {
@@ -280,6 +280,30 @@ describe('what would fail after the old job has stopped is found out before', ()
 
     expect(next.status.phase).toBe('Savepointing');
   });
+
+  it.each(['Dual', 'BlueGreen'] as const)('of a batch job Flink takes no savepoint: %s waits for its end', (mode) => {
+    const deploymentMode = { deploymentMode: mode };
+    const next = midway('ClusterStarting', {
+      spec: deploymentMode,
+      status: deploymentMode,
+      old: oldJob({ isBatch: true }),
+      next: { cluster: undefined },
+    });
+
+    expect(next.effects).toEqual([]);
+    expect(next.status).toMatchObject({
+      phase: 'DeployFailed',
+      failedDeploy: { reason: 'SavepointRefused', retryTime: inSeconds(300) },
+    });
+    expect(next.status.failedDeploy?.message).toMatch(/runs in BATCH mode, of which Flink takes no savepoint/);
+  });
+
+  it.each([{ savepointDisabled: true }, { fallbackWithoutState: true }])(
+    'a batch job is no obstacle with %o',
+    (spec) => {
+      expect(midway('ClusterStarting', { spec, old: oldJob({ isBatch: true }) }).status.phase).not.toBe('DeployFailed');
+    },
+  );
 
   it('allows any parallelism to a job that begins without state', () => {
     const next = midway('ClusterStarting', {

@@ -28,6 +28,18 @@ it('waits for the word on a savepoint whose job has ended', () => {
   expect(next).toMatchObject({ status: { phase: 'Deleting' }, effects: [] });
 });
 
+it('does not try to save a batch job, of which Flink takes no savepoint, and says so', () => {
+  const next = atRest({ ...deleting, old: oldJob({ isBatch: true }) });
+
+  expect(next.effects).toEqual([{ kind: 'RemoveFinalizer' }]);
+  expect(next.events).toMatchObject([
+    {
+      reason: 'DeletedWithoutSavepoint',
+      message: `Job ${OLD_JOB} was deleted without a savepoint: Flink takes none of a job in BATCH mode; no checkpoint of it is known`,
+    },
+  ]);
+});
+
 it('lets an application go whose job ended by itself', () => {
   const next = atRest({ ...deleting, old: oldJob({ state: 'FINISHED' }) });
 

@@ -277,6 +277,13 @@ describe('RollingBackJob', () => {
     expect(reasonsOf(rollingBack({ rollout: late, old: oldCluster('RUNNING') }))).toContain('RollbackSucceeded');
   });
 
+  it('begins an old batch job from the start, which has no state', () => {
+    const next = rollingBack({ status: { savepointPath: '' }, old: oldJob({ state: 'FAILED', isBatch: true }) });
+
+    expect(next.status).toMatchObject({ phase: 'RollingBackJob', savepointPath: '' });
+    expect(next.status.rollout?.rollbackJobId).toBeDefined();
+  });
+
   it('leaves a job alone that has finished meanwhile', () => {
     const next = rollingBack({ status: { savepointPath: '' }, old: oldJob({ state: 'FINISHED' }) });
 

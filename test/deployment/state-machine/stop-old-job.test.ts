@@ -457,6 +457,49 @@ describe('F28: a job that has finished counts as active, and is cancelled', () =
   });
 });
 
+describe('a batch job, of which Flink takes no savepoint', () => {
+  const batch = (state: string) => oldJob({ state, isBatch: true });
+  const BLOCKED =
+    /^Job a+ runs in BATCH mode, of which Flink takes no savepoint\. With savepointDisabled: true it is cancelled/;
+
+  it('is left running where it may not be cancelled without a savepoint, and is not asked for one', () => {
+    const next = midway('Savepointing', { old: batch('RUNNING') });
+
+    expect(next.status).toMatchObject({
+      phase: 'RollingBackJob',
+      rollout: { failure: { reason: 'SavepointRefused' } },
+    });
+    expect(next.status.rollout?.failure?.message).toMatch(BLOCKED);
+    expect(next.status).not.toHaveProperty('savepointTriggerId');
+    expect(next.effects).toEqual([]);
+  });
+
+  it('is cancelled where its state does not matter', () => {
+    const saving = midway('Savepointing', { spec: { fallbackWithoutState: true }, old: batch('RUNNING') });
+    const recovering = midway('Recovering', { spec: { fallbackWithoutState: true }, old: batch('RUNNING') });
+
+    expect(saving.status.phase).toBe('Recovering');
+    expect(recovering.effects).toEqual([{ kind: 'CancelJob', hash: OLD, jobId: OLD_JOB }]);
+  });
+
+  it('is not waited for in Recovering either', () => {
+    const next = midway('Recovering', { old: batch('RUNNING') });
+
+    expect(next.status.rollout?.failure).toMatchObject({
+      reason: 'RecoveryFailed',
+      message: expect.stringMatching(BLOCKED),
+    });
+  });
+
+  it.each(['FAILED', 'CANCELED'])('gives way to the next one when it is %s: there is no state to lose', (state) => {
+    expect(midway('Savepointing', { old: batch(state) }).status.phase).toBe('Recovering');
+    expect(midway('Recovering', { old: batch(state) }).status).toMatchObject({
+      phase: 'SubmittingJob',
+      savepointPath: '',
+    });
+  });
+});
+
 describe('F22: fields of others are overwritten', () => {
   it.each(['Savepointing', 'Cancelling', 'Recovering', 'SubmittingJob', 'RollingBackJob'])(
     'keeps them in %s',
