@@ -1,4 +1,5 @@
 // The words in which a JobManager refuses a request: exceptions upon exceptions, as Flink's handlers print them. PURE.
+import { createHash } from 'node:crypto';
 import { type Answer, jsonAnswer } from './exchange.ts';
 import type { Flavour } from './flink-answers.ts';
 
@@ -39,6 +40,18 @@ export function notAdaptive(scheduler: 'DefaultScheduler' | 'AdaptiveBatchSchedu
 
 export function noCheckpointing(id: string): string {
   return `Checkpointing is not enabled for this job (${id}).`;
+}
+
+/** In which a TaskManager refuses the tasks of a job that it knows from an earlier JobManager: each keeps the jar under a key of its own. */
+export function differentLibraries(jobId: string): string {
+  const key = (seed: string) => `p-${createHash('sha1').update(seed).digest('hex')}-${jobId}`;
+  return [
+    'java.lang.IllegalStateException: The library registration references a different set of library BLOBs than previous registrations for this job:',
+    `old:[${key(`old ${jobId}`)}]`,
+    `new:[${key(`new ${jobId}`)}]`,
+    '\tat org.apache.flink.runtime.execution.librarycache.BlobLibraryCacheManager$ResolvedClassLoader.verifyClassLoader(BlobLibraryCacheManager.java:421)',
+    '',
+  ].join('\n');
 }
 
 export function failedToExecute(name: string): string {

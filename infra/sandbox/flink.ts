@@ -30,6 +30,8 @@ interface TaskManager {
   readonly properties: FlinkProperties;
   /** Where it is registered. */
   cluster: Cluster | undefined;
+  /** Which JobManager process the libraries of a job came from, by the job's id. */
+  readonly libraries: Map<string, number>;
 }
 
 export interface JobView {
@@ -196,6 +198,7 @@ export class Flink {
       process,
       properties,
       cluster: undefined,
+      libraries: new Map<string, number>(),
     };
     this.#taskManagers.set(key, taskManager);
     this.#connectSoon(process.namespace);
@@ -214,11 +217,31 @@ export class Flink {
       storage: this.#storage,
       now: () => this.#agenda.now(),
       exit: () => this.#workloads.kill(process.namespace, process.podName),
-      onChange: (job, submission) =>
-        ledger.record(`${number}/${job.settings.id}`, { cluster: deploymentOf(process), image, submission, job }),
+      takesTasks: (taskManager, jobId) => this.#takesTasks(taskManager, jobId, number),
+      onChange: (job, submission) => {
+        ledger.record(`${number}/${job.settings.id}`, { cluster: deploymentOf(process), image, submission, job });
+        if (isEnded(job)) this.#releaseLibraries(job.settings.id, number);
+      },
     });
     this.#clusters.set(key, { process, properties, jobManager, number });
     this.#connectSoon(process.namespace);
+  }
+
+  /**
+   * A JobManager process stores the same jar under another key than the one before it, and a TaskManager takes one set of libraries
+   * for a job. A real one forgets a job some time after it has lost its JobManager; this one never does, which is the worst case.
+   */
+  #takesTasks(id: string, jobId: string, jobManager: number): boolean {
+    const taskManager = [...this.#taskManagers.values()].find((candidate) => candidate.id === id);
+    if (!taskManager) return true;
+    const known = taskManager.libraries.get(jobId);
+    if (known === undefined) taskManager.libraries.set(jobId, jobManager);
+    return known === undefined || known === jobManager;
+  }
+
+  #releaseLibraries(jobId: string, jobManager: number): void {
+    for (const { libraries } of this.#taskManagers.values())
+      if (libraries.get(jobId) === jobManager) libraries.delete(jobId);
   }
 
   #stop(process: Process): void {

@@ -46,6 +46,7 @@ import {
   badId,
   causes,
   contentType,
+  differentLibraries,
   duplicates,
   errors,
   FlinkRefusal,
@@ -86,6 +87,8 @@ export interface JobManagerOptions {
   readonly now: () => number;
   /** Ends the process. */
   readonly exit: () => void;
+  /** Whether a TaskManager takes tasks of a job: not where it knows the id from an earlier JobManager. */
+  readonly takesTasks: (taskManager: string, jobId: string) => boolean;
   /** Called with each new state of a job. */
   readonly onChange: (job: FlinkJob, submission: Submission) => void;
 }
@@ -151,7 +154,7 @@ export class JobManager {
     for (let isChanging = true; isChanging; ) {
       isChanging = false;
       for (const [id, job] of this.#jobs) {
-        const next = advance(job, this.#offersTo(id), now);
+        const next = this.#deploy(job, advance(job, this.#offersTo(id), now), now);
         if (next !== job) this.#keep(next);
         isChanging ||= next !== job;
       }
@@ -160,6 +163,14 @@ export class JobManager {
       .map(({ time }) => time + slotReportMs)
       .filter((time) => time > now);
     return Math.min(...reports, ...[...this.#jobs.values()].map((job) => nextChangeTime(job, now)));
+  }
+
+  /** Hands the tasks of a job that has been given slots to its TaskManagers. */
+  #deploy(before: FlinkJob, job: FlinkJob, now: number): FlinkJob {
+    const { placement, settings } = job;
+    if (placement === before.placement) return job;
+    const isRefused = placement.some(({ taskManager }) => !this.#options.takesTasks(taskManager, settings.id));
+    return isRefused ? fail(job, { ...failureOf(job, ''), trace: differentLibraries(settings.id) }, now) : job;
   }
 
   /** Lets a task of a job fail. */

@@ -5,6 +5,7 @@ import {
   askFor,
   type ClusterToClear,
   clustersToClear,
+  hashOfSubmission,
   type JobQuestions,
   needsRevisions,
   needsTroubles,
@@ -29,6 +30,7 @@ import type { KubernetesClient } from '../kubernetes/client.ts';
 import { listHighAvailability } from '../kubernetes/config-maps.ts';
 import { listRevisions } from '../kubernetes/controller-revisions.ts';
 import { type ApplicationDeployment, listDeploymentsOf } from '../kubernetes/deployments.ts';
+import { nameProcesses } from '../kubernetes/job-manager-processes.ts';
 import { listPods } from '../kubernetes/pods.ts';
 import { type ApplicationService, listServicesOf } from '../kubernetes/services.ts';
 import { listTroubles } from '../kubernetes/troubled-pods.ts';
@@ -71,9 +73,23 @@ export async function observeDeployment(
     readHighAvailability(client, scene, clustersToClear(scene)),
   ]);
   const observation = { ...glance, clusters: new Map([...clusters, ...cleared]), revisions, troubles };
-  const questions = askFor(createScene({ application, observation, now }));
-  const views = await Promise.all(questions.map((asked) => askJobManager(client, application, asked)));
-  return { ...observation, jobManagers: new Map(views) };
+  const asking = createScene({ application, observation, now });
+  const views = await Promise.all(askFor(asking).map((asked) => askJobManager(client, application, asked)));
+  return { ...observation, jobManagers: await withProcess(client, asking, new Map(views)) };
+}
+
+/** Read after what the JobManager said: it is no older than a process that has forgotten its jobs. */
+async function withProcess(
+  client: KubernetesClient,
+  scene: Scene,
+  views: ReadonlyMap<string, JobManagerView>,
+): Promise<ReadonlyMap<string, JobManagerView>> {
+  const hash = hashOfSubmission(scene) ?? '';
+  const podSelector = clusterOf(scene, hash)?.jobManager?.podSelector;
+  const view = views.get(hash);
+  if (podSelector === undefined || view === undefined) return views;
+  const process = await nameProcesses(client, scene.application, podSelector);
+  return new Map([...views, [hash, { ...view, process }]]);
 }
 
 /** An object that bears the application's labels without being its own is none of its clusters. */

@@ -122,6 +122,17 @@ export function needsRevisions(scene: Scene): boolean {
   return status.rollout !== undefined || !('name' in desired) || desired.name !== status.currentRevision;
 }
 
+/**
+ * The cluster of which it has to be known whether its JobManager is still the process that it was: where a job is submitted.
+ * One of several is no other when another of them is started again: with high availability no job is forgotten.
+ */
+export function hashOfSubmission(scene: Scene): string | undefined {
+  const { phase, rollout, deployHash } = scene.status;
+  const isSubmitting = phase === 'SubmittingJob' || phase === 'RollingBackJob';
+  const hash = phase === 'SubmittingJob' ? rollout?.hash : deployHash;
+  return isSubmitting && clusterOf(scene, hash)?.jobManager?.replicas === 1 ? hash : undefined;
+}
+
 /** Whether the pods have to be looked at for what hinders them. */
 export function needsTroubles({ status }: Scene): boolean {
   return status.phase === 'ClusterStarting' || status.phase === 'Rescaling';

@@ -30,8 +30,17 @@ import {
   warning,
 } from './scene.ts';
 import { findRestorePath, isUnsettled } from './stop-old-job.ts';
-import { judgeStart, newJobStatus, pointService, selectorOf } from './submit.ts';
-import type { Effect, Failure, JobStatus, JobSubmission, JobView, ResourceRequirements } from './types.ts';
+import {
+  isAnotherProcess,
+  judgeStart,
+  LONGEST_CALL_SECONDS,
+  mayComeUnderOldId,
+  newJobStatus,
+  pointService,
+  processOf,
+  selectorOf,
+} from './submit.ts';
+import type { Effect, Failure, JobStatus, JobSubmission, JobView, ResourceRequirements, Rollout } from './types.ts';
 import { blockingJobsOf, cancelJobs, unexpectedJobEvents, unexpectedJobsOn } from './unexpected-jobs.ts';
 
 export function rollBackJob(scene: Scene): Transition {
@@ -52,9 +61,6 @@ export function rollBackJob(scene: Scene): Transition {
     return bringBack(scene, failure, { ...scene.status.jobStatus, jobID: old.id });
   return resubmit(scene, { failure, wait });
 }
-
-/** No call to a JobManager lasts longer: see the limits in flink/job-manager.ts. */
-const LONGEST_CALL_SECONDS = 30;
 
 /**
  * Whether a call from before the rollback may still be under way, by a round that had not seen it: one that ends the old job,
@@ -222,7 +228,7 @@ function resubmit(scene: Scene, { failure, wait }: Rollback): Transition {
   const job = jobOf(view);
   if (job !== undefined) {
     const verdict = judgeStart(scene, job, known(view?.failureCause) ?? '');
-    if (verdict === 'Waiting') return stay(scene);
+    if (verdict === 'Waiting') return rollout.isRollbackSubmitted === true ? stay(scene) : noteResubmitted(scene);
     if (verdict !== 'Up' && isUnsettled(view)) return wait([]);
     if (verdict !== 'Up') return tryAgain(withProgress(scene, view), failure, verdict.message);
     const brought = bringBack(scene, failure, newJobStatus(scene, job.id, origin.path));
@@ -230,8 +236,13 @@ function resubmit(scene: Scene, { failure, wait }: Rollback): Transition {
   }
   const refusal = exhaustion(scene);
   if (refusal !== undefined) return tryAgain(scene, failure, refusal.message);
+  const isLost = jobStateOf(view) === 'Lost';
+  const { rollbackJobId: lost } = rollout;
+  if (isLost && rollout.isRollbackSubmitted === true)
+    return tryAgain(scene, failure, `The JobManager was restarted and has lost job ${lost}`);
+  if (isLost && isAnotherProcess(scene, hash)) return replaceId(scene);
   const slots = known(observation.jobManagers.get(hash)?.overview)?.slotsTotal ?? 0;
-  const mayTry = jobStateOf(view) === 'Lost' && slots >= parallelism;
+  const mayTry = isLost && slots >= parallelism && !mayComeUnderOldId(scene);
   return wait(mayTry ? [{ kind: 'SubmitJob', hash, submission: oldSubmission(scene, origin.path) }] : []);
 }
 
@@ -248,10 +259,27 @@ function announceRollback(scene: Scene, savepointPath: string): Transition | und
   const { submitSeconds, verticesSeconds } = options.timeouts;
   // However late it is: a job that can be begun is given the time for it.
   const deadline = after(now, submitSeconds + verticesSeconds);
-  const rollout = { ...rolloutOf(scene), attempts, rollbackJobId: id, deadline };
+  const rollout = { ...rolloutOf(scene), attempts, rollbackJobId: id, deadline, ...processOf(scene, hash) };
   const events = unexpectedJobEvents(unexpected, hash, 'it is left alone');
   // With the id goes the place from which the job begins, so that each further look means the same.
   return note(scene, { savepointPath, rollout }, events);
+}
+
+/** From now on its id is one that TaskManagers know. */
+function noteResubmitted(scene: Scene): Transition {
+  return note(scene, { rollout: { ...rolloutOf(scene), isRollbackSubmitted: true } });
+}
+
+/** The id may have come to TaskManagers by way of a JobManager that is no more. */
+function replaceId(scene: Scene): Transition {
+  return note(scene, { rollout: { ...withNextId(scene), idReplacedTime: after(scene.now, 0) } });
+}
+
+/** Another id serves for the next submission. */
+function withNextId(scene: Scene): Rollout {
+  const { isRollbackSubmitted, ...rollout } = rolloutOf(scene);
+  const { id, attempts } = nextId(scene, 'rollback');
+  return { ...rollout, attempts, rollbackJobId: id, ...processOf(scene, scene.status.deployHash ?? '') };
 }
 
 /** A job that ran for a while before it failed may have got further than the savepoint it began from. */
@@ -267,8 +295,7 @@ function tryAgain(scene: Scene, failure: Failure, cause: string): Transition {
   const rollout = rolloutOf(scene);
   const tries = (rollout.rollbacks ?? 0) + 1;
   if (tries >= MAX_ROLLBACKS || isPast(rollout.deadline, now)) return giveUp(scene, failure, cause);
-  const { id, attempts } = nextId(scene, 'rollback');
-  const next = { ...rollout, attempts, rollbacks: tries, rollbackJobId: id };
+  const next = { ...withNextId(scene), rollbacks: tries };
   const waiting = { appError: cause, isRetryable: true, maxRetries: Number.MAX_SAFE_INTEGER };
   const noted = noteError({ ...status, rollout: next, retryCount: FIRST_WAIT_EXPONENT + tries - 1 }, waiting, now);
   return { status: noted, effects: [], events: [] };

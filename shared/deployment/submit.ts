@@ -35,7 +35,17 @@ import {
 } from './scene.ts';
 import { oldJobOf } from './stop-old-job.ts';
 import { genericServiceName, taskManagerSelector } from './templates.ts';
-import type { ApplicationStatus, Effect, Event, Failure, Job, JobStatus, JobSubmission, Revision } from './types.ts';
+import type {
+  ApplicationStatus,
+  Effect,
+  Event,
+  Failure,
+  Job,
+  JobStatus,
+  JobSubmission,
+  Revision,
+  Rollout,
+} from './types.ts';
 import {
   blockingJobsOf,
   cancelJobs,
@@ -91,9 +101,77 @@ function resume(scene: Scene, id: string): Transition {
 }
 
 function handOver(scene: Scene, revision: Revision, state: JobState): Transition {
-  if (rolloutOf(scene).jobId === undefined) return announceJob(scene);
+  const { jobId, isSubmitted } = rolloutOf(scene);
+  if (jobId === undefined) return announceJob(scene);
   if (state === 'Unreadable' && hasGrace(scene)) return stay(scene);
-  return isSubmissionOver(scene) ?? stay(scene, state === 'Lost' ? [submission(scene, revision)] : []);
+  if (state === 'Lost' && isSubmitted === true) return replaceLostJob(scene);
+  const over = isSubmissionOver(scene);
+  if (over !== undefined || state !== 'Lost') return over ?? stay(scene);
+  return isAnotherProcess(scene, rolloutOf(scene).hash) ? replaceId(scene) : submit(scene, revision);
+}
+
+/**
+ * Whether a JobManager was started again since the id of the job was written down. The process before may have begun the job
+ * unseen; TaskManagers that outlived it refuse another under that id, since its libraries are not the ones they have.
+ */
+export function isAnotherProcess(scene: Scene, hash: string): boolean {
+  const { jobManagerProcess: before } = rolloutOf(scene);
+  const { process } = scene.observation.jobManagers.get(hash) ?? {};
+  return before !== undefined && process !== undefined && process !== before;
+}
+
+/** A JobManager that dies with each job it is given is no place to go on trying. */
+const MAX_LOST_JOBS = 5;
+
+/** Without high availability a JobManager that was started again knows no job; this one is submitted anew. */
+function replaceLostJob(scene: Scene): Transition {
+  const { jobId, lostJobs = 0, hash } = rolloutOf(scene);
+  const times = lostJobs + 1;
+  const message = `The JobManager of cluster ${hash} was restarted and has lost job ${jobId}`;
+  if (times < MAX_LOST_JOBS)
+    return telling(replaceId(scene, times), warning('JobLost', `${message}: it is submitted again under another id`));
+  const failure = { reason: 'JobMonitoringFailed', message: `${message}, the ${times}th of this deploy` };
+  return telling(rollBack(scene, failure), warning('JobMonitoringFailed', failure.message));
+}
+
+/** Gives the job another id, and the time of a new submission if the JobManager had it already. */
+function replaceId(scene: Scene, lostJobs?: number): Transition {
+  const { isSubmitted, ...before } = rolloutOf(scene);
+  const { id, attempts } = nextId(scene, 'job');
+  const { submitSeconds } = scene.options.timeouts;
+  const lost = lostJobs === undefined ? {} : { lostJobs, deadline: after(scene.now, submitSeconds) };
+  const identity = { jobId: id, attempts, idReplacedTime: after(scene.now, 0), ...processOf(scene, before.hash) };
+  const rollout = { ...before, ...lost, ...identity };
+  const jobStatus =
+    isSubmitted === true && !isSecondColour(scene) ? newJobStatus(scene, id, scene.status.savepointPath) : undefined;
+  return note(scene, { rollout, ...(jobStatus && { jobStatus }) });
+}
+
+/** What is written down beside an id: the process to which the job is about to be submitted. */
+export function processOf({ observation }: Scene, hash: string): Pick<Rollout, 'jobManagerProcess'> {
+  const { process } = observation.jobManagers.get(hash) ?? {};
+  return process === undefined ? {} : { jobManagerProcess: process };
+}
+
+/** No call to a JobManager lasts longer: see the limits in flink/job-manager.ts. */
+export const LONGEST_CALL_SECONDS = 30;
+
+/** Whether a call may still be under way that submits the job under the id that it had before. */
+export function mayComeUnderOldId({ now, status }: Scene): boolean {
+  const { idReplacedTime } = status.rollout ?? {};
+  return idReplacedTime !== undefined && !isPast(idReplacedTime, now, LONGEST_CALL_SECONDS);
+}
+
+/** A job with another id than before is submitted when its TaskManagers are back, and nothing has come up under the old id. */
+function submit(scene: Scene, revision: Revision): Transition {
+  const { hash, idReplacedTime } = rolloutOf(scene);
+  if (idReplacedTime === undefined) return stay(scene, [submission(scene, revision)]);
+  const unexpected = unexpectedJobsOn(scene, hash);
+  if (unexpected === undefined || mayComeUnderOldId(scene)) return stay(scene);
+  const blocking = blockingJobsOf(scene, unexpected);
+  if (blocking.length > 0) return endBlockingJobs(scene, blocking);
+  const slots = known(scene.observation.jobManagers.get(hash)?.overview)?.slotsTotal ?? 0;
+  return stay(scene, slots < revision.parallelism ? [] : [submission(scene, revision)]);
 }
 
 /** A job that was taken is not given up for one look in which its JobManager did not answer. */
@@ -124,7 +202,7 @@ function announceJob(scene: Scene): Transition {
   if (blocking.length > 0) return endBlockingJobs(scene, blocking);
   const { id, attempts } = nextId(scene, 'job');
   const events = unexpectedJobEvents(unexpected, rollout.hash, 'it is left alone');
-  return note(scene, { rollout: { ...rollout, jobId: id, attempts } }, events);
+  return note(scene, { rollout: { ...rollout, jobId: id, attempts, ...processOf(scene, rollout.hash) } }, events);
 }
 
 /** In a deploy that Lyft's operator began, a job that runs there already is the one that it submitted. */
@@ -181,10 +259,13 @@ function noteSubmitted(scene: Scene, { id }: Job): Transition {
   const from = status.savepointPath ? ` from ${status.savepointPath}` : '';
   const isAdopted = rollout.isTakenOver === true && !isOwnAttempt(scene, id);
   const events = isAdopted ? [] : [normal('JobSubmitted', `Job ${id} was submitted to cluster ${rollout.hash}${from}`)];
-  // In BlueGreen the old job stays the application's until it is torn down.
-  const isSecond = isBlueGreen(scene) && !isFirstDeploy(scene);
-  const jobStatus = isSecond ? {} : { jobStatus: newJobStatus(scene, id, status.savepointPath) };
+  const jobStatus = isSecondColour(scene) ? {} : { jobStatus: newJobStatus(scene, id, status.savepointPath) };
   return note({ ...scene, status: forgetErrors(status) }, { rollout, ...jobStatus }, events);
+}
+
+/** In BlueGreen the old job stays the application's until it is torn down. */
+function isSecondColour(scene: Scene): boolean {
+  return isBlueGreen(scene) && !isFirstDeploy(scene);
 }
 
 /** Of a job that has just begun: what is submitted again in a rollback, and of the job before it only where this one began. */

@@ -282,6 +282,14 @@ export interface Rollout {
   readonly isSubmitted?: boolean;
   /** With which the old job is submitted again when the new one did not come up. */
   readonly rollbackJobId?: string;
+  /** The JobManager has the old job under that id. */
+  readonly isRollbackSubmitted?: boolean;
+  /** The process of the JobManager that was there when `jobId`, or in a rollback `rollbackJobId`, was written down. */
+  readonly jobManagerProcess?: string;
+  /** How often the JobManager has lost the new job after it had it. */
+  readonly lostJobs?: number;
+  /** When an id was last given up because its JobManager had been started again. */
+  readonly idReplacedTime?: string;
   /** How often that has failed. */
   readonly rollbacks?: number;
   /** Savepoints and submissions that were written down so far: each has an id of its own. */
@@ -452,6 +460,8 @@ export interface ServiceView {
 
 /** What one JobManager said; a field that was not asked for is absent. */
 export interface JobManagerView {
+  /** Tells the process from one before it; absent where it was not asked for, and where a JobManager has others to stand in. */
+  readonly process?: string;
   readonly overview?: Reading<ClusterOverview>;
   readonly taskManagers?: Reading<readonly TaskManager[]>;
   readonly jobs?: Reading<readonly JobSummary[]>;

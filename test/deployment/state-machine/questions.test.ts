@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { askFor, needsRevisions, needsTroubles } from '../../../shared/deployment/questions.ts';
+import { askFor, hashOfSubmission, needsRevisions, needsTroubles } from '../../../shared/deployment/questions.ts';
 import { createScene, type Scene } from '../../../shared/deployment/scene.ts';
 import type { ApplicationSpec, ApplicationStatus, Cluster } from '../../../shared/deployment/types.ts';
 import {
@@ -178,5 +178,25 @@ describe('what else is read', () => {
     const scene = aScene(parts);
 
     expect([needsRevisions(scene), needsTroubles(scene)]).toEqual([revisions, troubles]);
+  });
+});
+
+describe('the process of a JobManager', () => {
+  it.each`
+    phase                | hash
+    ${'ClusterStarting'} | ${undefined}
+    ${'Savepointing'}    | ${undefined}
+    ${'SubmittingJob'}   | ${NEW}
+    ${'RollingBackJob'}  | ${OLD}
+  `('is asked for where a job is submitted: $phase → $hash', ({ phase, hash }) => {
+    expect(hashOfSubmission(aScene({ status: { phase, rollout: aRollout() } }))).toBe(hash);
+  });
+
+  it('is not asked for where others stand in for it', () => {
+    const clusters = [aCluster(OLD), aCluster(NEW, { jobManagers: 2 })];
+
+    expect(
+      hashOfSubmission(aScene({ status: { phase: 'SubmittingJob', rollout: aRollout() }, clusters })),
+    ).toBeUndefined();
   });
 });

@@ -124,6 +124,38 @@ describe('RollingBackJob', () => {
     expect(resumed(NOW - 20_000).status).toMatchObject({ phase: 'DeployFailed', jobStatus: { jobID: OLD_JOB } });
   });
 
+  it('notes that the JobManager has the old job again: from then on the id is used up', () => {
+    const next = rollingBack({ rollout: ANNOUNCED, old: oldCluster('CREATED') });
+
+    expect(next).toMatchObject({ status: { rollout: { ...ANNOUNCED, isRollbackSubmitted: true } }, effects: [] });
+  });
+
+  it('submits an old job that its JobManager had and lost under another id', () => {
+    const rollout = { ...ANNOUNCED, isRollbackSubmitted: true };
+
+    const next = rollingBack({ rollout, old: oldCluster('LOST') });
+
+    expect(next.effects).toEqual([]);
+    expect(next.status.rollout).toMatchObject({ rollbacks: 1 });
+    expect(next.status.rollout?.rollbackJobId).not.toBe(ROLLBACK_JOB);
+    expect(next.status.rollout).not.toHaveProperty('isRollbackSubmitted');
+  });
+
+  it('gives an id up that may have been used on a JobManager which was started again', () => {
+    const rollout = { ...ANNOUNCED, jobManagerProcess: 'jm/0' };
+    const { jobManager } = oldCluster('LOST');
+
+    const next = rollingBack({
+      rollout,
+      old: { jobManager: { ...jobManager, process: 'jm/1' } },
+    });
+
+    expect(next.effects).toEqual([]);
+    expect(next.status.rollout).toMatchObject({ jobManagerProcess: 'jm/1' });
+    expect(next.status.rollout?.rollbackJobId).not.toBe(ROLLBACK_JOB);
+    expect(next.status.rollout?.rollbacks).toBeUndefined();
+  });
+
   it('ends in DeployFailed with the old job under its new id, and the failed revision remembered (I1b)', () => {
     const next = rollingBack({ rollout: ANNOUNCED, old: oldCluster('RUNNING') });
 

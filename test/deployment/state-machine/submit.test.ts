@@ -308,6 +308,87 @@ describe('SubmittingJob', () => {
   });
 });
 
+describe('a JobManager that was started again', () => {
+  const PROCESS = 'orders-1b1b1b1b-jm-x2k9p/0';
+  const RESTARTED = 'orders-1b1b1b1b-jm-x2k9p/1';
+  const KNOWN = { ...ANNOUNCED, jobManagerProcess: PROCESS };
+  const lost = (process: string, slots = 4) => ({
+    jobManager: { ...aJobManager({ slots, jobs: { [NEW_JOB]: aJob({ state: 'LOST' }) } }), process },
+  });
+
+  it('is told by the process that is written down with the id of the job', () => {
+    const next = submitting({ next: { jobManager: { ...aJobManager(), process: PROCESS } } });
+
+    expect(next.status.rollout?.jobManagerProcess).toBe(PROCESS);
+  });
+
+  it('is submitted to under the same id as long as it is the same process', () => {
+    const next = submitting({ rollout: KNOWN, next: lost(PROCESS) });
+
+    expect(effectsOf(next, 'SubmitJob')[0]?.submission.jobId).toBe(NEW_JOB);
+  });
+
+  it('is given the job under an id of its own, which is written down before', () => {
+    const next = submitting({ rollout: KNOWN, next: lost(RESTARTED) });
+
+    expect(next.effects).toEqual([]);
+    expect(next.status.rollout).toMatchObject({ jobManagerProcess: RESTARTED, idReplacedTime: inSeconds(0) });
+    expect(next.status.rollout?.jobId).toMatch(/^[0-9a-f]{32}$/);
+    expect(next.status.rollout?.jobId).not.toBe(NEW_JOB);
+    expect(next.status.rollout).not.toHaveProperty('lostJobs');
+  });
+
+  it('is given a job that it had and lost under another id, from the same state, with the time of a new submission', () => {
+    const next = submitting({ rollout: { ...SUBMITTED, deadline: inSeconds(1) }, next: lost(RESTARTED) });
+
+    const { jobId, ...rollout } = next.status.rollout ?? {};
+    expect(rollout).toMatchObject({ lostJobs: 1, deadline: inSeconds(300) });
+    expect(rollout).not.toHaveProperty('isSubmitted');
+    expect(jobId).not.toBe(NEW_JOB);
+    expect(next.status).toMatchObject({
+      savepointPath: SAVEPOINT,
+      jobStatus: { jobID: jobId, restorePath: SAVEPOINT },
+    });
+    expect(reasonsOf(next)).toEqual(['JobLost']);
+  });
+
+  it('is not given the fifth job that it has lost', () => {
+    const next = submitting({ rollout: { ...SUBMITTED, lostJobs: 4 }, next: lost(RESTARTED) });
+
+    expect(next.status).toMatchObject({
+      phase: 'RollingBackJob',
+      rollout: { failure: { reason: 'JobMonitoringFailed' } },
+    });
+  });
+
+  it.each`
+    what                                                      | replaced | slots | effects
+    ${'waits until no call with the old id can be under way'} | ${29}    | ${4}  | ${[]}
+    ${'waits until its TaskManagers are back'}                | ${30}    | ${2}  | ${[]}
+    ${'is given the job when neither has to be waited for'}   | ${30}    | ${4}  | ${['SubmitJob']}
+  `('$what', ({ replaced, slots, effects }) => {
+    const rollout = { ...KNOWN, idReplacedTime: secondsAgo(replaced) };
+
+    expect(kindsOf(submitting({ rollout, next: lost(PROCESS, slots) }))).toEqual(effects);
+  });
+
+  it('ends a job that came up late under the old id before the new one is submitted', () => {
+    const late = 'f'.repeat(32);
+    const jobs = { [NEW_JOB]: aJob({ state: 'LOST' }), [late]: aJob() };
+    const rollout = { ...KNOWN, idReplacedTime: secondsAgo(30) };
+
+    const next = submitting({ rollout, next: { jobManager: { ...aJobManager({ jobs }), process: PROCESS } } });
+
+    expect(next.effects).toEqual([{ kind: 'CancelJob', hash: NEW, jobId: late }]);
+  });
+
+  it('is not asked to tell where nobody has written its process down: a deploy under way goes on as it began', () => {
+    const next = submitting({ rollout: ANNOUNCED, next: lost(PROCESS) });
+
+    expect(effectsOf(next, 'SubmitJob')[0]?.submission.jobId).toBe(NEW_JOB);
+  });
+});
+
 describe('a first deploy', () => {
   it('restores from the path that the spec names', () => {
     const next = firstDeploy('SubmittingJob', {

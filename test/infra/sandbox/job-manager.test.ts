@@ -815,6 +815,33 @@ describe('a JobManager', () => {
     expect((await runJar(1)).status).toBe(200);
   });
 
+  it('that came back may not give a job an id which its TaskManagers know from the one before', async () => {
+    await running({ properties: { 'restart-strategy.type': 'none' } });
+    sandbox.flink.killJobManager('flink', 'orders-aaaa1111');
+    pass(12);
+    await runJar(1);
+    await runJar(2);
+    pass(10);
+
+    expect([state(1), state(2)]).toEqual(['FAILED', 'RUNNING']);
+    const [failure] = (await job(1, '/exceptions')).json.exceptionHistory.entries;
+    expect(failure.stacktrace).toMatch(
+      /^java\.lang\.IllegalStateException: The library registration references a different set of library BLOBs/,
+    );
+  });
+
+  it('gives an id again that its TaskManagers have forgotten since its job had ended', async () => {
+    await running();
+    await cancelJob(1);
+    pass(5);
+    sandbox.flink.killJobManager('flink', 'orders-aaaa1111');
+    pass(12);
+    await runJar(1);
+    pass(10);
+
+    expect(state(1)).toBe('RUNNING');
+  });
+
   it.each(['plan', 'run'])(
     'is taken down by a program that ends its process when it is asked to %s it',
     async (verb) => {
