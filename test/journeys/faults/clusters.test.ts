@@ -133,7 +133,8 @@ describe('F19: high availability is seen by its old key only', () => {
 
       await orders.roundsUntil('ClusterStarting');
 
-      const cluster = `orders-${orders.status().rollout?.hash}`;
+      const { hash, clusterId: cluster } = orders.status().rollout ?? {};
+      expect(cluster).toMatch(new RegExp(`^orders-${hash}-[0-9a-z]+$`));
       for (const process of ['jm', 'tm'] as const)
         expect(propertiesOf(process)).toEqual(
           expect.arrayContaining([
