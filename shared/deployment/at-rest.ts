@@ -45,7 +45,7 @@ export function keepAtRest(seen: Scene): Transition {
   const { desired } = scene;
   const change = 'faults' in desired ? 'None' : findChange(scene, desired);
   if (change === 'Begin' && 'name' in desired && isCleared(scene)) return beginDeploy(scene, desired);
-  const settled = change === 'Same' ? settle(scene) : scene;
+  const settled = change === 'Same' ? settle(rename(scene)) : scene;
   const refused = change === 'Refused' ? refuse(settled) : undefined;
   if (refused !== undefined) return refused;
   return (hasUpkeep(settled) ? undefined : restart(settled)) ?? keepUp(settled);
@@ -75,7 +75,7 @@ function hasUpkeep(scene: Scene): boolean {
 
 /** Keeps what is deployed as it was deployed, and takes away what is left of anything else. */
 function keepUp(scene: Scene): Transition {
-  const upkeep = [...repair(scene), ...removeLeftovers(scene)];
+  const upkeep = [...pinAnew(scene), ...repair(scene), ...removeLeftovers(scene)];
   return telling(stay(scene, [...upkeep, ...prune(scene)]), ...tornDown(upkeep));
 }
 
@@ -110,6 +110,28 @@ function settle(scene: Scene): Scene {
   return { ...scene, status: forgetErrors({ ...forgetFailure(status), phase: 'Running' }) };
 }
 
+/**
+ * Where fewer labels and annotations count than when it was deployed, what is deployed is pinned once more under the name that it
+ * would be given now: as long as the names differ, the revisions have to be read at every look.
+ */
+function pinAnew(scene: Scene): readonly Effect[] {
+  const { desired, status, observation } = scene;
+  const revision = currentRevision(scene);
+  if (!('name' in desired) || desired.name !== status.currentRevision || revision === undefined) return [];
+  const { name, ownName } = desired;
+  return name === ownName || observation.revisions.has(ownName)
+    ? []
+    : [{ kind: 'CreateRevision', name: ownName, revision }];
+}
+
+/** The failure of a restart names the revision too, and is about to pass. */
+function rename(scene: Scene): Scene {
+  const { desired, status, observation } = scene;
+  if (!('name' in desired) || !observation.revisions.has(desired.ownName) || status.failedDeploy) return scene;
+  const { ownName } = desired;
+  return { ...scene, status: { ...status, currentRevision: ownName }, desired: { ...desired, name: ownName } };
+}
+
 function isJobActive(scene: Scene): boolean {
   const state = jobStateOf(deployedJobView(scene));
   return state === 'Active' || state === 'Finished';
@@ -138,7 +160,11 @@ export function findRefusal({ status, options }: Scene): Failure | undefined {
 function beginDeploy(scene: Scene, wanted: WantedRevision): Transition {
   const { options } = scene;
   const current = currentRevision(scene);
-  if (!options.scalesInPlace || current === undefined || !areSameButForSize(current, wanted.revision))
+  if (
+    !options.scalesInPlace ||
+    current === undefined ||
+    !areSameButForSize(current, wanted.revision, options.excludedMetadata)
+  )
     return beginNewCluster(scene, wanted);
   if (isBlueGreen(scene))
     return telling(beginNewCluster(scene, wanted), warning('NotScalingInPlace', 'BlueGreen does not scale in place'));

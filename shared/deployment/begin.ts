@@ -1,5 +1,6 @@
 // How a deploy begins: its target is pinned, and from then on nothing that is written to the spec changes it.
 
+import { canonicalText } from './canonical-text.ts';
 import { newClusterId } from './cluster-id.ts';
 import { hasHighAvailability } from './flink-config.ts';
 import { clusterHashOf } from './identity.ts';
@@ -18,7 +19,7 @@ import {
   type WantedRevision,
 } from './scene.ts';
 import { suspendNothing } from './suspension.ts';
-import type { ApplicationStatus, Colour, Effect, Phase, RolloutKind } from './types.ts';
+import type { ApplicationStatus, Colour, Effect, Phase, Revision, RolloutKind } from './types.ts';
 
 /** Begins to deploy a revision on a cluster of its own. */
 export function beginNewCluster(scene: Scene, wanted: WantedRevision): Transition {
@@ -66,9 +67,22 @@ function begin(scene: Scene, wanted: WantedRevision, { kind, hash, clusterId, ph
   const begun = forgetErrors({ ...status, ...changes, phase, rollout });
   return {
     status: { ...begun, deploymentMode: status.deploymentMode || options.deploymentMode },
-    effects: preparations(scene, wanted),
+    effects: isStale(scene, wanted) ? renewal(scene, wanted) : preparations(scene, wanted),
     events: [],
   };
+}
+
+/** It was deployed before, with labels or annotations that do not count and have changed since: the pods are to bear the new ones. */
+function isStale({ status, observation }: Scene, { name, revision }: WantedRevision): boolean {
+  const stored = observation.revisions.get(name);
+  if (stored === undefined || name === status.currentRevision) return false;
+  const metadataOf = ({ labels, annotations }: Revision) => canonicalText({ labels, annotations });
+  return metadataOf(stored) !== metadataOf(revision);
+}
+
+/** A revision cannot be changed, so it is pinned once more. */
+function renewal({ application }: Scene, { name, revision }: WantedRevision): readonly Effect[] {
+  return [...addFinalizer(application), { kind: 'DeleteRevision', name }, { kind: 'CreateRevision', name, revision }];
 }
 
 /** What has to be there before anything else is made: the finalizer, so that nothing is orphaned, and the pinned target. */

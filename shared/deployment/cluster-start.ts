@@ -117,8 +117,8 @@ export function revisionMissing(scene: Scene): Failure {
 }
 
 // A size that arrives now becomes the next deploy; any other change makes this one pointless.
-function isSuperseded({ desired }: Scene, revision: Revision): boolean {
-  return 'name' in desired && !areSameButForSize(desired.revision, revision);
+function isSuperseded({ desired, options }: Scene, revision: Revision): boolean {
+  return 'name' in desired && !areSameButForSize(desired.revision, revision, options.excludedMetadata);
 }
 
 function createMissing(scene: Scene, revision: Revision): readonly Effect[] {

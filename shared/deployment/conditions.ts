@@ -48,10 +48,19 @@ function judgeDeploy(scene: Scene): Judgement {
   }
   const refusal = phase === 'DeployFailed' ? findRefusal(scene) : undefined;
   if (refusal !== undefined) return condition('Deployed', 'False', 'DeployFailed', refusal.message);
-  if ('name' in desired && desired.name === status.currentRevision)
-    return condition('Deployed', 'True', 'Deployed', `${desired.name} is deployed on cluster ${status.deployHash}`);
+  if (isDeployed(desired, status))
+    return condition(
+      'Deployed',
+      'True',
+      'Deployed',
+      `${status.currentRevision} is deployed on cluster ${status.deployHash}`,
+    );
   if (!status.deployHash) return condition('Deployed', 'False', 'NotDeployed', 'Nothing has been deployed yet');
   return condition('Deployed', 'False', 'NotUpToDate', `Cluster ${status.deployHash} does not run what the spec says`);
+}
+
+function isDeployed(desired: Scene['desired'], { currentRevision }: Scene['status']): boolean {
+  return 'name' in desired && (desired.name === currentRevision || desired.ownName === currentRevision);
 }
 
 /** The new version is only deployed as long as its job runs beside the old one. */

@@ -124,7 +124,7 @@ function findBackoff(scene: Scene, reason: string): Backoff | undefined {
   if (FINAL_REASONS.includes(reason)) return undefined;
   if (rolloutOf(scene).failure === undefined) return PATIENT;
   const [target, current] = [targetRevision(scene), currentRevision(scene)];
-  const isRescale = target && current && areSameButForSize(target, current);
+  const isRescale = target && current && areSameButForSize(target, current, scene.options.excludedMetadata);
   return isRescale ? WARY : undefined;
 }
 

@@ -1,5 +1,5 @@
 // Two identities. The hash names a cluster and is Lyft's, bit for bit, so that what runs is recognised. The fingerprint
-// names a revision and decides whether there is something to deploy: it leaves out what only deployment tools read, and
+// names a revision and decides whether there is something to deploy: it leaves out what deployment tools write, and
 // asks for what was written, not how it is rendered, so that neither `kubectl apply` nor an upgrade of Headrace deploys.
 
 import { createHash } from 'node:crypto';
@@ -8,6 +8,7 @@ import { CLUSTER_ID_ANNOTATION } from './cluster-id.ts';
 import { DEFAULT_RESOURCES, effectiveFlinkConfig, memoryModelOf, portsOf, readBytesAsLyft } from './flink-config.ts';
 import { type Encoding, encodeAsGo } from './go-json.ts';
 import { readGoQuantity } from './go-quantity.ts';
+import { countedMetadata, handedToPods } from './metadata.ts';
 import { fnv1a32, objectHash } from './object-hash.ts';
 import { DEFAULT_TASK_SLOTS, effectiveParallelism, sizeSpecOf, taskManagersFor } from './parallelism.ts';
 import { renderTemplates, type TemplateSource } from './templates.ts';
@@ -66,47 +67,13 @@ export function sizeOf(spec: ApplicationSpec): { readonly parallelism: number; r
 export function revisionOf({ labels, annotations, spec }: RevisionSource, settings?: Revision['settings']): Revision {
   const size = sizeOf(spec);
   return {
-    labels: withoutToolKeys(labels),
-    annotations: withoutToolKeys(annotations),
+    labels: handedToPods(labels),
+    annotations: handedToPods(annotations),
     // The size is the one that runs, so that equal revisions are equal throughout.
     spec: { ...deployedSpec(spec), parallelism: size.parallelism },
     ...size,
     ...(settings && { settings }),
   };
-}
-
-// What kubectl, Helm, Argo CD, Flux, kapp, kpt, Config Sync, Fleet, Pulumi, Spinnaker, Skaffold, the CDK and Headrace write
-// on a resource for themselves. With subdomains: kustomize.toolkit.fluxcd.io, meta.helm.sh, objectset.rio.cattle.io.
-const TOOL_DOMAINS = [
-  'kubectl.kubernetes.io',
-  'deployment.kubernetes.io',
-  'config.kubernetes.io',
-  'config.k8s.io',
-  'cli-utils.sigs.k8s.io',
-  'helm.sh',
-  'argoproj.io',
-  'fluxcd.io',
-  'kapp.k14s.io',
-  'kpt.dev',
-  'configmanagement.gke.io',
-  'configsync.gke.io',
-  'cattle.io',
-  'pulumi.com',
-  'spinnaker.io',
-  'skaffold.dev',
-  'aws.cdk.eks',
-  'headrace.dev',
-];
-
-const TOOL_KEYS = new Set(['app.kubernetes.io/managed-by', 'kubernetes.io/change-cause']);
-
-function withoutToolKeys(metadata: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(metadata).filter(([key]) => !isToolKey(key)));
-}
-
-function isToolKey(key: string): boolean {
-  const domain = key.slice(0, Math.max(key.indexOf('/'), 0));
-  return TOOL_KEYS.has(key) || TOOL_DOMAINS.some((tool) => domain === tool || domain.endsWith(`.${tool}`));
 }
 
 /** Every field of DeployedSpec; one that is missing here does not compile. */
@@ -162,18 +129,19 @@ function isEmpty(value: unknown): boolean {
 
 /**
  * Names what a revision makes real: equal for two ways to write the same ("0.5" and "500m", a default and nothing),
- * different for everything else. restartPolicy and settings do not count.
+ * different for everything else. restartPolicy and settings do not count, nor do labels and annotations that tools write.
  *
+ * @param excluded labels and annotations that the user has chosen not to count either (see countedMetadata)
  * @returns 64 hex digits
  */
-export function fingerprintOf(revision: Revision): string {
+export function fingerprintOf(revision: Revision, excluded: readonly string[] = []): string {
   const { parallelism, taskManagers } = revision;
-  return sha256({ ...contentOf(revision), parallelism, taskManagers });
+  return sha256({ ...contentOf(revision, excluded), parallelism, taskManagers });
 }
 
-/** Whether two revisions differ in their size alone, if in anything. */
-export function areSameButForSize(one: Revision, other: Revision): boolean {
-  return canonicalText(contentOf(one)) === canonicalText(contentOf(other));
+/** Whether two revisions differ in their size alone, if in anything that counts. */
+export function areSameButForSize(one: Revision, other: Revision, excluded: readonly string[]): boolean {
+  return canonicalText(contentOf(one, excluded)) === canonicalText(contentOf(other, excluded));
 }
 
 /** Tells one spec from another that differs in anything but its size: 16 hex digits. */
@@ -185,8 +153,8 @@ export function specDigest(spec: ApplicationSpec): string {
 }
 
 /** Name of the ControllerRevision that holds a revision. */
-export function revisionName(application: string, revision: Revision): string {
-  return `${application}-${fingerprintOf(revision).slice(0, 10)}`;
+export function revisionName(application: string, revision: Revision, excluded: readonly string[] = []): string {
+  return `${application}-${fingerprintOf(revision, excluded).slice(0, 10)}`;
 }
 
 function sha256(value: unknown): string {
@@ -204,10 +172,10 @@ function byValue(kind: string, value: unknown): unknown {
 }
 
 /** Everything but the size, in one form for each meaning. What is absent, or is as it would be if absent, is left out. */
-function contentOf({ labels, annotations, spec }: Revision): object {
+function contentOf({ labels, annotations, spec }: Revision, excluded: readonly string[]): object {
   return {
-    labels,
-    annotations,
+    labels: countedMetadata(labels, excluded),
+    annotations: countedMetadata(annotations, excluded),
     image: spec.image,
     imagePullPolicy: unlessDefault(spec.imagePullPolicy || undefined, 'IfNotPresent'),
     imagePullSecrets: byValue('[]LocalObjectReference', unlessEmpty(spec.imagePullSecrets)),

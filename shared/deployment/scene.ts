@@ -1,7 +1,7 @@
 // What a step looks at, and how it says what follows. Everything here is a plain question about plain values.
 
 import { formatTime } from '../units.ts';
-import { revisionName, revisionOf, specDigest } from './identity.ts';
+import { fingerprintOf, revisionName, revisionOf, specDigest } from './identity.ts';
 import type {
   Application,
   ApplicationSpec,
@@ -49,6 +49,8 @@ export type Desired = WantedRevision | { readonly faults: readonly string[] };
 
 export interface WantedRevision {
   readonly name: string;
+  /** By what counts now; another one than `name` where what is in use was named when more counted. */
+  readonly ownName: string;
   readonly revision: Revision;
   /** Of the whole spec, its size left out. */
   readonly specDigest: string;
@@ -67,6 +69,8 @@ export interface Options {
   readonly deploymentMode: string;
   readonly firstSavepointPath: string;
   readonly tearDownVersionHash: string;
+  /** Labels and annotations that do not count as a change, beside those of tools. */
+  readonly excludedMetadata: readonly string[];
   readonly maxCheckpointRestoreAgeSeconds: number;
   readonly timeouts: Timeouts;
 }
@@ -81,7 +85,7 @@ const DEFAULT_TIMEOUTS: Timeouts = {
 export function createScene(input: StepInput): Scene {
   const { application } = input;
   const spec = 'value' in application.spec ? application.spec.value : undefined;
-  return { ...input, status: application.status, options: readOptions(spec), desired: readDesired(application) };
+  return { ...input, status: application.status, options: readOptions(spec), desired: readDesired(input) };
 }
 
 function readOptions(spec: Partial<ApplicationSpec> = {}): Options {
@@ -97,19 +101,40 @@ function readOptions(spec: Partial<ApplicationSpec> = {}): Options {
     deploymentMode: spec.deploymentMode || 'Dual',
     firstSavepointPath: spec.savepointPath || spec.savepointInfo?.savepointLocation || '',
     tearDownVersionHash: spec.tearDownVersionHash ?? '',
+    excludedMetadata: spec.excludedMetadata ?? [],
     maxCheckpointRestoreAgeSeconds: spec.maxCheckpointRestoreAgeSeconds ?? 3600,
     timeouts: { ...DEFAULT_TIMEOUTS, ...spec.timeouts },
   };
 }
 
-function readDesired(application: Application): Desired {
-  const { spec } = application;
+function readDesired({ application, observation }: StepInput): Desired {
+  const { spec, labels, annotations, status } = application;
   if ('unreadable' in spec) return { faults: [spec.unreadable] };
   const faults = validate(application.name, spec.value);
   if (faults.length > 0) return { faults };
-  const { labels, annotations } = application;
+  const { excludedMetadata = [] } = spec.value;
   const revision = revisionOf({ labels, annotations, spec: spec.value });
-  return { name: revisionName(application.name, revision), revision, specDigest: specDigest(spec.value) };
+  const name = revisionName(application.name, revision, excludedMetadata);
+  const pinned = findPinned({ status, observation }, { name, revision, excludedMetadata });
+  return { name: pinned ?? name, ownName: name, revision, specDigest: specDigest(spec.value) };
+}
+
+/**
+ * A revision was named by the labels and annotations that counted then. Where fewer count now, since Headrace knows more tools or
+ * the user excludes more, what was deployed, is being deployed or has failed keeps its name: nothing is deployed for that.
+ */
+function findPinned(
+  { status, observation }: Pick<Scene, 'status' | 'observation'>,
+  wanted: Pick<WantedRevision, 'name' | 'revision'> & Pick<Options, 'excludedMetadata'>,
+): string | undefined {
+  const { currentRevision: current, rollout, failedDeploy } = status;
+  const inUse = [current, rollout?.revision, failedDeploy?.revision, failedDeploy?.earlier?.revision];
+  if (inUse.includes(wanted.name)) return wanted.name;
+  const fingerprint = fingerprintOf(wanted.revision, wanted.excludedMetadata);
+  return inUse.find((name) => {
+    const pinned = observation.revisions.get(name ?? '');
+    return pinned !== undefined && fingerprintOf(pinned, wanted.excludedMetadata) === fingerprint;
+  });
 }
 
 export function isBlueGreen({ status, options }: Pick<Scene, 'status' | 'options'>): boolean {

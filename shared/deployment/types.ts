@@ -43,6 +43,8 @@ export interface ApplicationSpec extends DeployedSpec {
   readonly maxCheckpointRestoreAgeSeconds?: number;
   readonly tearDownVersionHash?: string;
   readonly fallbackWithoutState?: boolean;
+  /** Labels and annotations that do not count as a change: keys, and "domain/*" for every key of a domain. Part of no revision. */
+  readonly excludedMetadata?: readonly string[];
   /** Sent with the next submission; alone it deploys nothing. */
   readonly allowNonRestoredState?: boolean;
   /** The job is ended with a savepoint, its pods go, and it resumes from there when this is no longer true. */

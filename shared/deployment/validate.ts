@@ -10,6 +10,7 @@ import {
   readBytes,
 } from './flink-config.ts';
 import { readGoQuantity } from './go-quantity.ts';
+import { isMetadataPattern } from './metadata.ts';
 import type { ApplicationSpec, JobManagerConfig, TaskManagerConfig } from './types.ts';
 
 /**
@@ -24,6 +25,7 @@ export function validate(name: string, spec: ApplicationSpec): readonly string[]
     ...jobFaults(spec),
     ...sizeFaults(spec),
     ...wordFaults(spec),
+    ...metadataFaults(spec),
     ...durationFaults(spec),
     ...suspendFaults(spec),
     ...portFaults(spec),
@@ -93,6 +95,16 @@ function wordFaults(spec: ApplicationSpec): string[] {
     ...wordFault('spec.restartPolicy', spec.restartPolicy, ['Never', 'FromLatestCheckpoint']),
     ...wordFault('spec.imagePullPolicy', spec.imagePullPolicy, ['Always', 'IfNotPresent', 'Never']),
   ];
+}
+
+function metadataFaults({ excludedMetadata = [] }: ApplicationSpec): string[] {
+  return excludedMetadata.flatMap((pattern, index) =>
+    isMetadataPattern(pattern)
+      ? []
+      : [
+          `spec.excludedMetadata[${index}] is ${shown(pattern)}: it must be the key of a label or an annotation, or "domain/*" for all keys of a domain.`,
+        ],
+  );
 }
 
 function wordFault(field: string, value: string | undefined, words: readonly string[]): string[] {

@@ -77,6 +77,7 @@ export const ApplicationSpec = z.object({
   maxCheckpointRestoreAgeSeconds: Seconds.exactOptional(),
   tearDownVersionHash: z.string().exactOptional(),
   fallbackWithoutState: z.boolean().exactOptional(),
+  excludedMetadata: z.array(z.string()).exactOptional(),
   allowNonRestoredState: z.boolean().exactOptional(),
   suspend: z.boolean().exactOptional(),
   timeouts: z

@@ -36,12 +36,17 @@ describe('validate', () => {
     ['values of every kind', { flinkConfig: { a: 'x', b: 1, c: true, d: 0.5 } }],
     ['timeouts', { timeouts: { clusterStartSeconds: 1, savepointSeconds: 3600 }, maxCheckpointRestoreAgeSeconds: 1 }],
     ['ports', { rpcPort: 1, blobPort: 65535, uiPort: 9000 }],
+    ['keys and domains that are excluded', { excludedMetadata: ['build', 'example.com/run', 'ci.example.com/*'] }],
   ])('finds no fault in %s', (_, changes) => {
     expect(validate('orders', aSpec(changes))).toEqual([]);
   });
 
   it.each<[string, object]>([
     ['spec.parallelism is 0: it must be a whole number from 1 to 2147483647.', { parallelism: 0 }],
+    [
+      'spec.excludedMetadata[1] is "ci.*": it must be the key of a label or an annotation, or "domain/*" for all keys of a domain.',
+      { excludedMetadata: ['build', 'ci.*'] },
+    ],
     ['spec.parallelism is 1.5: it must be a whole number from 1 to 2147483647.', { parallelism: 1.5 }],
     ['spec.parallelism is missing: it must be a whole number from 1 to 2147483647.', { parallelism: undefined }],
     ['spec.parallelism is "4": it must be a whole number from 1 to 2147483647.', { parallelism: '4' }],
