@@ -322,7 +322,9 @@ function findOrigin(scene: Scene): { readonly path: string } | { readonly fault:
 function oldSubmission(scene: Scene, savepointPath: string): JobSubmission {
   const { jobStatus = {} } = scene.status;
   const { jarName = '', entryClass = '', programArgs = '', parallelism = 1, allowNonRestoredState = false } = jobStatus;
+  const { programArgsList } = jobStatus;
   const jobId = rolloutOf(scene).rollbackJobId ?? '';
-  const job = { jobId, jarName, entryClass, programArgs, parallelism, allowNonRestoredState };
+  const program = { jarName, entryClass, programArgs, ...(programArgsList && { programArgsList }) };
+  const job = { jobId, ...program, parallelism, allowNonRestoredState };
   return savepointPath === '' ? job : { ...job, savepointPath };
 }

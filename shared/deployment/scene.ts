@@ -169,8 +169,8 @@ export function currentRevision({ observation, status }: Scene): Revision | unde
 
 /** The job of a revision, as its JobManager is to be told of it. */
 export function jobRequestOf({ spec, parallelism }: Revision): JobRequest {
-  const { jarName, entryClass, programArgs = '' } = spec;
-  return { jarName, entryClass, programArgs, parallelism };
+  const { jarName, entryClass, programArgs = '', programArgsList } = spec;
+  return { jarName, entryClass, programArgs, ...(programArgsList && { programArgsList }), parallelism };
 }
 
 export function clusterOf({ observation }: Scene, hash: string | undefined): Cluster | undefined {

@@ -270,7 +270,8 @@ function isSecondColour(scene: Scene): boolean {
 
 /** Of a job that has just begun: what is submitted again in a rollback, and of the job before it only where this one began. */
 export function newJobStatus({ status, now }: Scene, jobID: string, restorePath: string | undefined): JobStatus {
-  const { jarName, entryClass, programArgs, parallelism, allowNonRestoredState } = status.jobStatus ?? {};
+  const { jarName, entryClass, programArgs, programArgsList, parallelism, allowNonRestoredState } =
+    status.jobStatus ?? {};
   const { lastCheckpoint, lastCheckpointTime = null } = status.jobStatus ?? {};
   return {
     jobID,
@@ -278,6 +279,7 @@ export function newJobStatus({ status, now }: Scene, jobID: string, restorePath:
     ...(jarName !== undefined && { jarName }),
     ...(entryClass !== undefined && { entryClass }),
     ...(programArgs !== undefined && { programArgs }),
+    ...(programArgsList !== undefined && { programArgsList }),
     ...(parallelism !== undefined && { parallelism }),
     ...(allowNonRestoredState !== undefined && { allowNonRestoredState }),
     ...(restorePath && { restorePath, restoreTime: after(now, 0) }),
@@ -358,7 +360,8 @@ export function withClusterId(
 /** What a rollback submits again. */
 export function recordJob(scene: Scene, before: JobStatus | undefined, { revision, id }: SubmittedJob): JobStatus {
   const allowNonRestoredState = scene.options.allowsNonRestoredState;
-  return { ...before, ...jobRequestOf(revision), jobID: id, allowNonRestoredState };
+  const { programArgsList: _, ...seen } = before ?? {};
+  return { ...seen, ...jobRequestOf(revision), jobID: id, allowNonRestoredState };
 }
 
 export interface SubmittedJob {

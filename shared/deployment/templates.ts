@@ -200,13 +200,18 @@ function commonLabels({ name, version }: Pick<TemplateSource, 'name' | 'version'
 }
 
 function deploymentAnnotations({ annotations, spec, parallelism, version }: TemplateSource): Strings {
-  const { jarName, entryClass, programArgs = '', restartNonce } = spec;
+  const { jarName, entryClass, restartNonce } = spec;
   return {
     ...annotations,
-    'flink-job-properties': `jarName: ${jarName}\nparallelism: ${parallelism}\nentryClass:${entryClass}\nprogramArgs:"${programArgs}"`,
+    'flink-job-properties': `jarName: ${jarName}\nparallelism: ${parallelism}\nentryClass:${entryClass}\n${argumentLine(spec)}`,
     ...(restartNonce && { 'restart-nonce': restartNonce }),
     ...(version !== undefined && { 'flink-application-version': version }),
   };
+}
+
+/** Lyft's line, or one of its own for a list, which Lyft's operator does not know: as JSON, so that two lists never look alike. */
+function argumentLine({ programArgs = '', programArgsList }: DeployedSpec): string {
+  return programArgsList ? `programArgsList:${JSON.stringify(programArgsList)}` : `programArgs:"${programArgs}"`;
 }
 
 function renderPod(source: TemplateSource, role: Role, readMemory: MemoryReader): PodSpec {

@@ -79,7 +79,10 @@ export interface DeployedSpec {
   readonly jarName: string;
   readonly parallelism: number;
   readonly entryClass: string;
+  /** In one string, split as Flink 1.x does. */
   readonly programArgs?: string;
+  /** Each argument exactly as the program gets it; excludes programArgs. */
+  readonly programArgsList?: readonly string[];
   readonly rpcPort?: number;
   readonly blobPort?: number;
   readonly queryPort?: number;
@@ -362,6 +365,7 @@ export interface JobStatus {
   readonly parallelism?: number;
   readonly entryClass?: string;
   readonly programArgs?: string;
+  readonly programArgsList?: readonly string[];
   readonly allowNonRestoredState?: boolean;
   readonly startTime?: string | null;
   readonly jobRestartCount?: number;
@@ -566,6 +570,8 @@ export interface JobRequest {
   readonly jarName: string;
   readonly entryClass: string;
   readonly programArgs: string;
+  /** Instead of programArgs, where it is given. */
+  readonly programArgsList?: readonly string[];
   readonly parallelism: number;
 }
 

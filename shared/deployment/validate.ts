@@ -52,13 +52,15 @@ function nameFaults(name: string): string[] {
   return faults;
 }
 
-function jobFaults({ image, jarName, entryClass }: ApplicationSpec): string[] {
+function jobFaults({ image, jarName, entryClass, programArgs, programArgsList = [] }: ApplicationSpec): string[] {
   const faults: string[] = [];
   if (!image) faults.push('spec.image is empty: it must name the image of the pods.');
   if (!jarName) faults.push("spec.jarName is empty: it must name a jar in the image's upload directory.");
   if (jarName && /[/\\]/.test(jarName))
     faults.push(`spec.jarName is "${jarName}": it must be the name of a file, without a path.`);
   if (!entryClass) faults.push('spec.entryClass is empty: it must name the class with the main method.');
+  if (programArgs && programArgsList.length > 0)
+    faults.push('spec.programArgs and spec.programArgsList are both given: one of them must be left out.');
   return faults;
 }
 

@@ -236,8 +236,8 @@ function jarPath({ jarName }: JobRequest, action: 'plan' | 'run'): string {
 }
 
 // Never programArgs: Flink 2.x takes no notice of it, and 1.x refuses both.
-function programOf({ entryClass, parallelism, programArgs }: JobRequest) {
-  return { entryClass, parallelism, programArgsList: splitProgramArgs(programArgs) };
+function programOf({ entryClass, parallelism, programArgs, programArgsList }: JobRequest) {
+  return { entryClass, parallelism, programArgsList: programArgsList ?? splitProgramArgs(programArgs) };
 }
 
 function submissionOf({ jobId, savepointPath, allowNonRestoredState, ...request }: JobSubmission) {

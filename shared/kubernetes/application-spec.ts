@@ -53,6 +53,7 @@ export const DeployedSpec = z.object({
   parallelism: z.int().min(1),
   entryClass: z.string(),
   programArgs: z.string().exactOptional(),
+  programArgsList: z.array(z.string()).exactOptional(),
   rpcPort: Port.exactOptional(),
   blobPort: Port.exactOptional(),
   queryPort: Port.exactOptional(),

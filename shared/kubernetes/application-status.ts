@@ -39,6 +39,7 @@ const JobStatus = lenient<JobFields>({
   parallelism: Count,
   entryClass: z.string(),
   programArgs: z.string(),
+  programArgsList: z.array(z.string()),
   allowNonRestoredState: z.boolean(),
   startTime: Time,
   jobRestartCount: Count,

@@ -340,6 +340,7 @@ describe('fingerprintOf', () => {
     parallelism: { parallelism: 4 },
     entryClass: { entryClass: 'com.example.Other' },
     programArgs: { programArgs: '--rate 5' },
+    programArgsList: { programArgsList: ['--rate', '5'] },
     rpcPort: { rpcPort: 1 },
     blobPort: { blobPort: 1 },
     queryPort: { queryPort: 1 },
@@ -381,6 +382,27 @@ describe('fingerprintOf', () => {
     expect(fingerprintOf({ ...aRevision(), ...change })).not.toBe(fingerprintOf(aRevision()));
   });
 
+  it.each([
+    [['a b'], ['a', 'b']],
+    [['a'], ['a', '']],
+    [['"a"'], ['a']],
+    [
+      ['a', 'b'],
+      ['b', 'a'],
+    ],
+    [['a","b'], ['a', 'b']],
+  ])('tells the arguments %j from %j, as the hash does', (one, other) => {
+    const [first, second] = [one, other].map((programArgsList) => aRevision({ programArgsList })) as [
+      Revision,
+      Revision,
+    ];
+
+    expect(fingerprintOf(first)).not.toBe(fingerprintOf(second));
+    expect(hashOf({ namespace: 'flink', name: 'orders', ...first })).not.toBe(
+      hashOf({ namespace: 'flink', name: 'orders', ...second }),
+    );
+  });
+
   it('changes with a field that the Go operator does not know', () => {
     const [first, second] = ['Strict', 'Merge'].map((supplementalGroupsPolicy) =>
       fingerprintOf(aRevision({ securityContext: { supplementalGroupsPolicy } })),
@@ -409,7 +431,7 @@ describe('fingerprintOf', () => {
       },
     ],
     ['empty texts', {}, { restartNonce: '', programArgs: '', serviceAccountName: '', imagePullPolicy: '' }],
-    ['empty lists', {}, { volumes: [], volumeMounts: [], imagePullSecrets: [] }],
+    ['empty lists', {}, { volumes: [], volumeMounts: [], imagePullSecrets: [], programArgsList: [] }],
     ['a number that is written as text', { flinkConfig: { a: 0.1 } }, { flinkConfig: { a: '0.1' } }],
     ['a key that is overwritten', {}, { flinkConfig: { 'jobmanager.web.port': 1, 'jobmanager.rpc.address': 'x' } }],
     ['a Flink of the same memory model', {}, { flinkVersion: '1.19' }],

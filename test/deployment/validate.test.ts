@@ -37,6 +37,8 @@ describe('validate', () => {
     ['timeouts', { timeouts: { clusterStartSeconds: 1, savepointSeconds: 3600 }, maxCheckpointRestoreAgeSeconds: 1 }],
     ['ports', { rpcPort: 1, blobPort: 65535, uiPort: 9000 }],
     ['keys and domains that are excluded', { excludedMetadata: ['build', 'example.com/run', 'ci.example.com/*'] }],
+    ['a list of arguments', { programArgs: '', programArgsList: ['--name', '', '"quoted"'] }],
+    ['an empty list beside arguments in a string', { programArgs: '--a', programArgsList: [] }],
   ])('finds no fault in %s', (_, changes) => {
     expect(validate('orders', aSpec(changes))).toEqual([]);
   });
@@ -87,6 +89,10 @@ describe('validate', () => {
       { suspend: true, deploymentMode: 'BlueGreen' },
     ],
     ['spec.image is empty: it must name the image of the pods.', { image: '' }],
+    [
+      'spec.programArgs and spec.programArgsList are both given: one of them must be left out.',
+      { programArgs: '--a', programArgsList: ['--a'] },
+    ],
     ["spec.jarName is empty: it must name a jar in the image's upload directory.", { jarName: '' }],
     ['spec.jarName is "../orders.jar": it must be the name of a file, without a path.', { jarName: '../orders.jar' }],
     ['spec.entryClass is empty: it must name the class with the main method.', { entryClass: undefined }],

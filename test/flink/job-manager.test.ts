@@ -643,6 +643,11 @@ describe('a submission', () => {
     ['no savepoint where its path is empty', { savepointPath: '' }, {}],
     ['that state may be left behind', { allowNonRestoredState: true }, { allowNonRestoredState: true }],
     ['no arguments where there are none', { programArgs: '' }, { programArgsList: [] }],
+    [
+      'a list of arguments as it is written',
+      { programArgs: '', programArgsList: ['it\'s "quoted"', '', ' a b ', '日本 🚰', '$HOME'] },
+      { programArgsList: ['it\'s "quoted"', '', ' a b ', '日本 🚰', '$HOME'] },
+    ],
   ])('names %s', async (_, changes, expected) => {
     const { jobManager, asked } = await behindProxy(answering(200, { jobid: JOB_ID }));
 

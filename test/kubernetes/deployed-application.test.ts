@@ -111,6 +111,7 @@ describe('the spec of an application', () => {
       deleteMode: '',
       timeouts: { savepointSeconds: 600 },
       restartPolicy: 'FromLatestCheckpoint',
+      programArgsList: ['--name', ' "a b" ', ''],
     };
 
     expect(specOf({ ...written, mood: 'good' })).toEqual({ ...spec, ...written });
@@ -127,6 +128,9 @@ describe('the spec of an application', () => {
     ['no image', { image: undefined }, 'spec.image: '],
     ['a parallelism that is text', { parallelism: '4' }, 'spec.parallelism: '],
     ['a parallelism of 0', { parallelism: 0 }, 'spec.parallelism: '],
+    ['arguments in one string where a list must be', { programArgsList: '--a' }, 'spec.programArgsList: '],
+    ['an argument that is a number', { programArgsList: ['--rate', 5] }, 'spec.programArgsList.1: '],
+    ['an argument that is missing', { programArgsList: ['--rate', null] }, 'spec.programArgsList.1: '],
     ['half a task slot', { taskManagerConfig: { taskSlots: 1.5 } }, 'spec.taskManagerConfig.taskSlots: '],
     ['a list as an option of Flink', { flinkConfig: { a: [1] } }, 'spec.flinkConfig.a: '],
     ['a port out of range', { uiPort: 65_536 }, 'spec.uiPort: '],

@@ -7,6 +7,8 @@ import { describeTimes, timeDeploy } from './deploy-timing.ts';
 
 const world = useFlinkWorld();
 
+const SECOND_NAME = ' the "second" version 日本 ';
+
 it.each(flinkVersions)(
   'deploys an application on Flink %s, and moves it to its next revision with its state',
   async (version) => {
@@ -33,7 +35,11 @@ it.each(flinkVersions)(
       controlPlane: world.controlPlane,
       before: first,
       change: () =>
-        scene.edit({ image: `bench/flink:${version}-v2`, programArgs: scene.arguments('--name', 'orders-v2') }),
+        scene.edit({
+          image: `bench/flink:${version}-v2`,
+          programArgs: null,
+          programArgsList: [...scene.flink.jobArguments, '--name', SECOND_NAME],
+        }),
       settle: () => scene.untilPhase('Running'),
     });
     console.log(describeTimes(await deploy));
@@ -41,6 +47,9 @@ it.each(flinkVersions)(
 
     const next = whatRuns(second);
     expect(next.hash).not.toBe(hash);
+    expect(await scene.flink.askJobManager('orders', 'GET', `/jobs/${next.jobId}`)).toMatchObject({
+      name: SECOND_NAME,
+    });
     await scene.expectGoneOn(jobId, next.jobId, 4);
     await scene.until('the old cluster gone', async () => (await scene.objects()).length === 4);
     expect(await scene.objects()).toEqual(objectsOf(next.hash));

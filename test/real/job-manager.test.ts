@@ -101,6 +101,23 @@ describe.each(flinkVersions)('a JobManager of Flink %s', (version) => {
     expect(fault).toEqual({ fault: expect.stringContaining('told to throw in main') });
   });
 
+  it('gives the program each argument exactly as it stands in the list', async () => {
+    const name = ` it's a "quoted" name of $HOME, 日本 🚰 `;
+    const fourthJob = 'e'.repeat(32);
+    const named = { programArgs: '', programArgsList: ['--rate', '5', '--name', name] };
+    const empty = { programArgs: '', programArgsList: ['--name', 'x', ''] };
+
+    await jobManager.submit({ ...aSubmission(fourthJob, ''), ...named, parallelism: 1 });
+    const { name: seen } = await namespace.askJobManager<{ name: string }>('orders', 'GET', `/jobs/${fourthJob}`);
+    await jobManager.cancel(fourthJob);
+    await waitForEnd(jobManager, fourthJob);
+
+    expect(seen).toBe(name);
+    expect(await jobManager.plan({ ...aSubmission(firstJob, ''), ...empty })).toEqual({
+      fault: expect.stringMatching(/a value that belongs to no option:\s*$/),
+    });
+  });
+
   it('tells of its TaskManagers, and of the checkpoints that there will be', async () => {
     const host = expect.stringMatching(/^\d+\.\d+\.\d+\.\d+$/);
 

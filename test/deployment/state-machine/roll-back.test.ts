@@ -6,6 +6,7 @@ import {
   aRevision,
   aService,
   aSilentJobManager,
+  aStatus,
   aStoppedCluster,
   CHECKPOINT,
   completed,
@@ -87,6 +88,17 @@ describe('RollingBackJob', () => {
         },
       },
     ]);
+  });
+
+  it('submits the list of arguments that was recorded, and keeps it on record', () => {
+    const programArgsList = ['--old', 'a "b"', ''];
+    const { programArgs: _, ...jobStatus } = { ...aStatus().jobStatus, programArgsList };
+
+    const next = rollingBack({ status: { jobStatus }, rollout: ANNOUNCED, old: oldCluster('LOST') });
+    const done = rollingBack({ status: { jobStatus }, rollout: ANNOUNCED, old: oldCluster('RUNNING') });
+
+    expect(effectsOf(next, 'SubmitJob')[0]?.submission).toMatchObject({ programArgsList });
+    expect(done.status).toMatchObject({ phase: 'DeployFailed', jobStatus: { programArgsList } });
   });
 
   it('leaves a job alone that somebody submitted to the old cluster, and takes it for nothing of its own', () => {

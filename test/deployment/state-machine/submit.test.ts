@@ -7,6 +7,7 @@ import {
   aRollout,
   aService,
   aSilentJobManager,
+  aStatus,
   aStoppedCluster,
   aVertex,
   CHECKPOINT,
@@ -86,6 +87,29 @@ describe('SubmittingJob', () => {
         },
       },
     ]);
+  });
+
+  it('submits a list of arguments as it was written, and records it for a rollback', () => {
+    const programArgsList = ['--name', ' "a b" ', ''];
+    const pinned = aRevision({ programArgsList });
+    const seen = { revisions: [pinned] };
+    const rollout = { ...ANNOUNCED, revision: pinned.name };
+
+    const next = submitting({ rollout, seen, next: newJob({ state: 'LOST' }) });
+    const done = submitting({ rollout: { ...rollout, isSubmitted: true }, seen, next: newJob({}) });
+
+    expect(effectsOf(next, 'SubmitJob')[0]?.submission).toMatchObject({ programArgs: '', programArgsList });
+    expect(done.status).toMatchObject({ phase: 'Running', jobStatus: { programArgs: '', programArgsList } });
+  });
+
+  it('forgets the list of arguments that the job before it had', () => {
+    const { jobStatus } = aStatus();
+    const status = { jobStatus: { ...jobStatus, programArgsList: ['--old'] } };
+
+    const next = submitting({ rollout: { ...ANNOUNCED, isSubmitted: true }, status, next: newJob({}) });
+
+    expect(next.status.phase).toBe('Running');
+    expect(next.status.jobStatus).not.toHaveProperty('programArgsList');
   });
 
   it('submits without a path where there is none', () => {

@@ -96,6 +96,9 @@ describe('what the CRD has beyond it', () => {
   it.each([
     ['spec.uiPort', 'integer'],
     ['spec.forceRollback', 'boolean'],
+    ['spec.programArgsList', 'array'],
+    ['spec.programArgsList[]', 'string'],
+    ['status.jobStatus.programArgsList[]', 'string'],
     ['spec.tearDownVersionHash', 'string'],
     ['spec.suspend', 'boolean'],
     ['status.suspension.savepointPath', 'string'],

@@ -272,6 +272,33 @@ describe('F31: Flink 2 gets settings and arguments that it does not read', () =>
     expect(orders.lastRun()?.programArgs).toEqual(['--topic', 'orders', '--greeting', 'good morning']);
   });
 
+  it.each(['1.20', '2.3'])(
+    'a list of arguments is used as written by the plan, the job and a rollback, on Flink %s',
+    async (flinkVersion) => {
+      const programArgsList = ['--greeting', ' say "it\'s" ', '', '日本 🚰'];
+      orders = await anApplication({ flinkVersion, programArgsList, timeouts: { verticesSeconds: 20 } });
+      const plans: unknown[] = [];
+      orders.sandbox.hooks.before(({ path, body }) => {
+        if (path.endsWith('/plan')) plans.push(JSON.parse(body.toString()).programArgsList);
+      });
+      await orders.roundsUntil('Running');
+      const first = orders.lastRun();
+      orders.describeJar(NEXT_IMAGE, { failsAtStart: 'a bad build' });
+
+      orders.edit(({ programArgsList: _, ...spec }) => ({ ...spec, image: NEXT_IMAGE, programArgs: '--next' }));
+      await orders.roundsUntil('DeployFailed');
+
+      expect(first?.programArgs).toEqual(programArgsList);
+      expect(plans).toEqual([programArgsList, ['--next']]);
+      expect(orders.runs().map(({ programArgs }) => programArgs)).toEqual([
+        programArgsList,
+        ['--next'],
+        programArgsList,
+      ]);
+      expect(orders.status().jobStatus).toMatchObject({ programArgsList });
+    },
+  );
+
   it('F31: a port of its own is told to Flink 2 under the key that it reads', async () => {
     orders = await aDeployedApplication({ flinkVersion: '2.3', uiPort: 9081 });
 
