@@ -334,9 +334,10 @@ export class Flink {
     const time = this.#agenda.now();
     this.#agenda.at(time + sampleMs, 'measure', () => this.#measure());
     const shares = this.#sharesOfLoad(time);
-    for (const [key, { namespace, podName: name, labels, container }] of this.#processes) {
+    for (const [key, { namespace, podName: name, labels, container, others }] of this.#processes) {
       const usageNano = shares.get(key) ?? idleNano;
-      this.#store.put(podMetrics({ namespace, name, labels, time, usageNano, container }));
+      const sidecars = others.filter(({ isInit }) => !isInit).map((other) => other.name);
+      this.#store.put(podMetrics({ namespace, name, labels, time, usageNano, container, sidecars }));
     }
   }
 

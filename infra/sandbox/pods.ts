@@ -70,6 +70,7 @@ export function podMetrics({
   time,
   usageNano,
   container = 'taskmanager',
+  sidecars = [],
 }: PodUsage): KubernetesObject {
   return {
     apiVersion: 'metrics.k8s.io/v1beta1',
@@ -77,7 +78,10 @@ export function podMetrics({
     metadata: { name, namespace, labels, creationTimestamp: timestamp(time) },
     timestamp: timestamp(time),
     window: '15s',
-    containers: [{ name: container, usage: { cpu: cpuQuantity(usageNano), memory: '734212Ki' } }],
+    containers: [
+      { name: container, usage: { cpu: cpuQuantity(usageNano), memory: '734212Ki' } },
+      ...sidecars.map((name) => ({ name, usage: { cpu: cpuQuantity(sidecarNano), memory: '24112Ki' } })),
+    ],
   };
 }
 
@@ -90,7 +94,11 @@ export interface PodUsage {
   readonly usageNano: number;
   /** Default "taskmanager". */
   readonly container?: string;
+  /** Names of the other containers, which are idle. */
+  readonly sidecars?: readonly string[];
 }
+
+const sidecarNano = 2 * nanoPerMilli;
 
 /** Nano-cores as an API server writes them: in the largest unit that needs no fraction, "800m" and not "800000000n". */
 function cpuQuantity(nano: number): string {
@@ -144,7 +152,14 @@ function podSpec({ application, cpuRequestMilli, cpuLimitMilli }: TaskManagerPod
   };
 }
 
-/** What a kubelet says of a pod with one container. */
+/** Why a container of a pod does not run. */
+export interface Hindrance {
+  readonly container: string;
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** What a kubelet says of a pod. */
 export interface ReportedPod {
   readonly phase: PodPhase;
   /** Epoch milliseconds. */
@@ -156,13 +171,14 @@ export interface ReportedPod {
   readonly ip: string;
   /** Default 0. */
   readonly restarts?: number;
-  /** Why the container is not running. */
-  readonly waiting?: { readonly reason: string; readonly message?: string };
+  /** Its containers beside that one. */
+  readonly others?: readonly { readonly name: string; readonly image: string; readonly isInit: boolean }[];
+  readonly hindrance?: Hindrance;
 }
 
 /** The status of a pod that was bound to a node when it was created. */
 export function reportedStatus({ phase, createdTime, readyTime, container, image, ip, ...rest }: ReportedPod) {
-  const { restarts = 0, waiting = { reason: 'ContainerCreating' } } = rest;
+  const { restarts = 0, others = [], hindrance } = rest;
   const created = timestamp(createdTime);
   const isReady = phase === 'Ready';
   const readiness = {
@@ -170,15 +186,43 @@ export function reportedStatus({ phase, createdTime, readyTime, container, image
     lastTransitionTime: isReady ? timestamp(readyTime) : created,
     ...(!isReady && { reason: 'ContainersNotReady', message: `containers with unready status: [${container}]` }),
   };
+  const isInitializing =
+    phase === 'Pending' || others.some(({ name, isInit }) => isInit && name === hindrance?.container);
+  const stateOf = (name: string) => {
+    const waiting = isInitializing && others.some(({ isInit }) => isInit) ? 'PodInitializing' : 'ContainerCreating';
+    if (hindrance?.container === name) return { waiting: { reason: hindrance.reason, message: hindrance.message } };
+    return isInitializing ? { waiting: { reason: waiting } } : { running: { startedAt: created } };
+  };
+  const containerStatus = (status: { readonly name: string; readonly image: string }) => ({
+    name: status.name,
+    state: stateOf(status.name),
+    lastState: {},
+    ready: isReady,
+    restartCount: restarts,
+    image: status.image,
+    imageID: `${status.image.replace(/:[^/:]*$/, '')}@sha256:9f1c0f4f0f9bd1f2c9c6c6f1b0a1c8f2f7c7a3b29d5f4d0f3c1e5b6a7d8e9f00`,
+    started: isReady,
+  });
+  const initStatuses = others
+    .filter(({ isInit }) => isInit)
+    .map((init) => ({
+      ...containerStatus(init),
+      ready: !isInitializing,
+      ...(!isInitializing && { state: { terminated: { exitCode: 0, reason: 'Completed' } } }),
+    }));
   return {
-    phase: phase === 'Pending' ? 'Pending' : 'Running',
+    phase: isInitializing ? 'Pending' : 'Running',
     conditions: [
       {
         type: 'PodReadyToStartContainers',
         status: phase === 'Pending' ? 'False' : 'True',
         lastTransitionTime: created,
       },
-      { type: 'Initialized', status: 'True', lastTransitionTime: created },
+      {
+        type: 'Initialized',
+        status: isInitializing && initStatuses.length > 0 ? 'False' : 'True',
+        lastTransitionTime: created,
+      },
       { type: 'Ready', ...readiness },
       { type: 'ContainersReady', ...readiness },
       { type: 'PodScheduled', status: 'True', lastTransitionTime: created },
@@ -186,17 +230,10 @@ export function reportedStatus({ phase, createdTime, readyTime, container, image
     hostIP: '10.0.1.23',
     ...(phase !== 'Pending' && { podIP: ip, podIPs: [{ ip }] }),
     startTime: created,
+    ...(initStatuses.length > 0 && { initContainerStatuses: initStatuses }),
     containerStatuses: [
-      {
-        name: container,
-        state: phase === 'Pending' || rest.waiting ? { waiting } : { running: { startedAt: created } },
-        lastState: {},
-        ready: isReady,
-        restartCount: restarts,
-        image,
-        imageID: `${image.replace(/:[^/:]*$/, '')}@sha256:9f1c0f4f0f9bd1f2c9c6c6f1b0a1c8f2f7c7a3b29d5f4d0f3c1e5b6a7d8e9f00`,
-        started: isReady,
-      },
+      containerStatus({ name: container, image }),
+      ...others.filter(({ isInit }) => !isInit).map(containerStatus),
     ],
     qosClass: 'Burstable',
   };

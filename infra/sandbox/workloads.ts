@@ -4,10 +4,10 @@ import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Agenda } from './agenda.ts';
 import { timestamp } from './clock.ts';
-import type { Images } from './images.ts';
+import type { ImageSettings, Images } from './images.ts';
 import { type Fields, type KubernetesObject, valueAt } from './kinds.ts';
 import { podSuffix } from './pod-names.ts';
-import { reportedStatus } from './pods.ts';
+import { type Hindrance, reportedStatus } from './pods.ts';
 import type { Change, Store } from './store.ts';
 
 export interface WorkloadSettings {
@@ -33,6 +33,15 @@ export interface Process {
   readonly env: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
   readonly cpuLimit: string | undefined;
+  /** The pod's containers beside the one that runs Flink. */
+  readonly others: readonly OtherContainer[];
+}
+
+/** One that does nothing that the world sees: it runs, or for an init container has run to its end. */
+export interface OtherContainer {
+  readonly name: string;
+  readonly image: string;
+  readonly isInit: boolean;
 }
 
 type Stage = 'Unschedulable' | 'Pending' | 'Starting' | 'Ready' | 'Unpullable' | 'Crashing';
@@ -151,7 +160,9 @@ export class Workloads {
   /** What becomes of a pod next, and when, if nobody interferes. */
   #nextStageOf({ stage, stageTime, process, endTime, restarts }: Pod): { stage: Stage; time: number } | undefined {
     if (endTime !== undefined) return undefined;
-    const { pullable = true, crashes, startSeconds = this.#settings.startSeconds } = this.#images.get(process.image);
+    const { startSeconds = this.#settings.startSeconds } = this.#images.get(process.image);
+    const pullable = this.#culpritOf(process, ({ pullable = true }) => !pullable) === undefined;
+    const crashes = this.#culpritOf(process, (image) => image.crashes !== undefined);
     const started = stageTime + startSeconds * (restarts > 0 ? 1000 : 500);
     switch (stage) {
       case 'Unschedulable':
@@ -171,6 +182,26 @@ export class Workloads {
       default:
         return stage satisfies never;
     }
+  }
+
+  /** The first container of a pod whose image is at fault; init containers come before all others. */
+  #culpritOf({ container, image, others }: Process, isAtFault: (image: ImageSettings) => boolean) {
+    const flink = { name: container, image, isInit: false };
+    const all = [...others.filter(({ isInit }) => isInit), flink, ...others.filter(({ isInit }) => !isInit)];
+    return all.find((candidate) => isAtFault(this.#images.get(candidate.image)));
+  }
+
+  /** What keeps a pod from its start, and which of its containers. */
+  #hindranceOf({ stage, process }: Pod): Hindrance | undefined {
+    if (stage === 'Unpullable') {
+      const culprit = this.#culpritOf(process, ({ pullable = true }) => !pullable);
+      const message = `Back-off pulling image "${culprit?.image}"`;
+      return culprit && { container: culprit.name, reason: 'ImagePullBackOff', message };
+    }
+    if (stage !== 'Crashing') return undefined;
+    const culprit = this.#culpritOf(process, ({ crashes }) => crashes !== undefined);
+    const message = `back-off 10s restarting failed container=${culprit?.name}`;
+    return culprit && { container: culprit.name, reason: 'CrashLoopBackOff', message };
   }
 
   #turn(pod: Pod, stage: Stage, time: number): void {
@@ -261,13 +292,13 @@ export class Workloads {
       endTime: undefined,
     };
     this.#pods.set(key, [...(this.#pods.get(key) ?? []), pod]);
-    this.#store.put(reported(object, pod));
+    this.#store.put(reported(object, pod, this.#hindranceOf(pod)));
   }
 
   #report(pod: Pod): void {
     const { namespace, podName } = pod.process;
     const object = this.#store.get('Pod', namespace, podName);
-    if (object) this.#store.put(reported(object, pod));
+    if (object) this.#store.put(reported(object, pod, this.#hindranceOf(pod)));
   }
 
   #writeStatus(deployment: KubernetesObject, pods: readonly Pod[], template: string): void {
@@ -341,11 +372,10 @@ function podOf({ metadata, spec }: KubernetesObject, { podName, template, create
 }
 
 /** The pod as scheduler and kubelet describe it. */
-function reported(object: KubernetesObject, pod: Pod): KubernetesObject {
+function reported(object: KubernetesObject, pod: Pod, hindrance: Hindrance | undefined): KubernetesObject {
   const { stage, stageTime, createdTime, restarts, process } = pod;
   if (stage === 'Unschedulable')
     return { ...object, status: { phase: 'Pending', conditions: [unschedulable(createdTime)] } };
-  const waiting = waitingOf(pod);
   const status = reportedStatus({
     phase: phases[stage],
     createdTime,
@@ -354,7 +384,8 @@ function reported(object: KubernetesObject, pod: Pod): KubernetesObject {
     image: process.image,
     ip: process.ip,
     restarts,
-    ...(waiting && { waiting }),
+    others: process.others,
+    ...(hindrance && { hindrance }),
   });
   return { ...object, spec: { ...object.spec, nodeName: 'ip-10-0-1-23.eu-west-1.compute.internal' }, status };
 }
@@ -367,12 +398,6 @@ const phases = {
   Ready: 'Ready',
 } as const;
 
-function waitingOf({ stage, process: { image, container } }: Pod): { reason: string; message: string } | undefined {
-  if (stage === 'Unpullable') return { reason: 'ImagePullBackOff', message: `Back-off pulling image "${image}"` };
-  if (stage !== 'Crashing') return undefined;
-  return { reason: 'CrashLoopBackOff', message: `back-off 10s restarting failed container=${container}` };
-}
-
 function unschedulable(time: number): object {
   return {
     type: 'PodScheduled',
@@ -384,7 +409,8 @@ function unschedulable(time: number): object {
 }
 
 function processOf({ metadata, spec }: KubernetesObject, ip: string): Process {
-  const [container = {}] = (spec?.containers ?? []) as readonly ContainerSpec[];
+  const [container = {}, ...sidecars] = (spec?.containers ?? []) as readonly ContainerSpec[];
+  const initContainers = (spec?.initContainers ?? []) as readonly ContainerSpec[];
   const { name = 'main', image = '', args = [], env = [], resources } = container;
   const fields: Record<string, string> = { 'status.podIP': ip, 'metadata.name': metadata.name };
   const resolve = ({ value, valueFrom }: Variable) => value ?? fields[valueFrom?.fieldRef?.fieldPath ?? ''] ?? '';
@@ -398,7 +424,15 @@ function processOf({ metadata, spec }: KubernetesObject, ip: string): Process {
     env: Object.fromEntries(env.map((variable) => [variable.name, resolve(variable)])),
     labels: metadata.labels ?? {},
     cpuLimit: resources?.limits?.cpu === undefined ? undefined : String(resources.limits.cpu),
+    others: [
+      ...initContainers.map((init) => otherOf(init, true)),
+      ...sidecars.map((sidecar) => otherOf(sidecar, false)),
+    ],
   };
+}
+
+function otherOf({ name = 'main', image = '' }: ContainerSpec, isInit: boolean): OtherContainer {
+  return { name, image, isInit };
 }
 
 interface ContainerSpec {

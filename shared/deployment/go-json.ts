@@ -10,16 +10,30 @@ DeploymentSpec = replicas: *int; selector: *LabelSelector!; template: PodTemplat
 DeploymentStrategy = type: string
 DeploymentStatus =
 PodTemplateSpec = metadata: ObjectMeta; spec: PodSpec
-PodSpec = volumes: []Volume; containers: []Container!; nodeSelector: {}string; serviceAccountName: string;
+PodSpec = volumes: []Volume; initContainers: []Container; containers: []Container!; nodeSelector: {}string; serviceAccountName: string;
   securityContext: *PodSecurityContext; imagePullSecrets: []LocalObjectReference; affinity: *Affinity;
   schedulerName: string; tolerations: []Toleration
-Container = name: string!; image: string; args: []string; ports: []ContainerPort; envFrom: []EnvFromSource;
-  env: []EnvVar; resources: ResourceRequirements; volumeMounts: []VolumeMount; readinessProbe: *Probe;
-  imagePullPolicy: string
-ContainerPort = name: string; containerPort: int!
-Probe = httpGet: *HTTPGetAction; initialDelaySeconds: int; timeoutSeconds: int; periodSeconds: int;
-  successThreshold: int; failureThreshold: int
-HTTPGetAction = path: string; port: int!
+Container = name: string!; image: string; command: []string; args: []string; workingDir: string;
+  ports: []ContainerPort; envFrom: []EnvFromSource; env: []EnvVar; resources: ResourceRequirements;
+  volumeMounts: []VolumeMount; volumeDevices: []VolumeDevice; livenessProbe: *Probe; readinessProbe: *Probe;
+  startupProbe: *Probe; lifecycle: *Lifecycle; terminationMessagePath: string; terminationMessagePolicy: string;
+  imagePullPolicy: string; securityContext: *SecurityContext; stdin: bool; stdinOnce: bool; tty: bool
+ContainerPort = name: string; hostPort: int; containerPort: int!; protocol: string; hostIP: string
+VolumeDevice = name: string!; devicePath: string!
+Lifecycle = postStart: *LifecycleHandler; preStop: *LifecycleHandler
+LifecycleHandler = exec: *ExecAction; httpGet: *HTTPGetAction; tcpSocket: *TCPSocketAction
+Probe = exec: *ExecAction; httpGet: *HTTPGetAction; tcpSocket: *TCPSocketAction; grpc: *GRPCAction;
+  initialDelaySeconds: int; timeoutSeconds: int; periodSeconds: int; successThreshold: int; failureThreshold: int;
+  terminationGracePeriodSeconds: *int
+ExecAction = command: []string
+HTTPGetAction = path: string; port: int!; host: string; scheme: string; httpHeaders: []HTTPHeader
+HTTPHeader = name: string!; value: string!
+TCPSocketAction = port: int!; host: string
+GRPCAction = port: int!; service: *string
+SecurityContext = capabilities: *Capabilities; privileged: *bool; seLinuxOptions: *SELinuxOptions;
+  windowsOptions: *WindowsSecurityContextOptions; runAsUser: *int; runAsGroup: *int; runAsNonRoot: *bool;
+  readOnlyRootFilesystem: *bool; allowPrivilegeEscalation: *bool; procMount: *string; seccompProfile: *SeccompProfile
+Capabilities = add: []string; drop: []string
 LocalObjectReference = name: string
 PodSecurityContext = seLinuxOptions: *SELinuxOptions; windowsOptions: *WindowsSecurityContextOptions; runAsUser: *int;
   runAsGroup: *int; runAsNonRoot: *bool; supplementalGroups: []int; fsGroup: *int; sysctls: []Sysctl;

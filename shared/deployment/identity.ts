@@ -212,6 +212,8 @@ function sectionContent(spec: DeployedSpec, process: 'jobManager' | 'taskManager
     nodeSelector: unlessEmpty(section.nodeSelector),
     tolerations: byValue('[]Toleration', unlessEmpty(section.tolerations)),
     affinity: byValue('Affinity', section.affinity),
+    initContainers: byValue('[]Container', unlessEmpty(section.initContainers)),
+    sidecars: byValue('[]Container', unlessEmpty(section.sidecars)),
   };
 }
 

@@ -14,7 +14,7 @@ import {
   renderFlinkConfig,
   renderFlinkProperties,
 } from './flink-config.ts';
-import type { ClusterTarget, Colour, DeployedSpec, PodSelectors, Revision } from './types.ts';
+import type { ClusterTarget, Colour, ContainerFields, DeployedSpec, PodSelectors, Revision } from './types.ts';
 
 /** What templates are rendered from: a revision, and for whom. */
 export interface TemplateSource extends Revision {
@@ -58,7 +58,9 @@ export interface Metadata {
 
 /** Parts that the user writes are handed on as they are. */
 interface PodSpec {
-  readonly containers: readonly Container[];
+  readonly initContainers?: readonly ContainerFields[];
+  /** Flink's own first. */
+  readonly containers: readonly [Container, ...ContainerFields[]];
   readonly volumes?: readonly object[];
   readonly imagePullSecrets?: readonly object[];
   readonly nodeSelector?: Strings;
@@ -216,10 +218,11 @@ function argumentLine({ programArgs = '', programArgsList }: DeployedSpec): stri
 
 function renderPod(source: TemplateSource, role: Role, readMemory: MemoryReader): PodSpec {
   const { spec, settings = {} } = source;
-  const { nodeSelector, tolerations, affinity } = sectionOf(spec, role);
+  const { nodeSelector, tolerations, affinity, initContainers, sidecars = [] } = sectionOf(spec, role);
   const { volumes, imagePullSecrets, serviceAccountName, securityContext } = spec;
   return {
-    containers: [renderContainer(source, role, readMemory)],
+    ...(initContainers && { initContainers }),
+    containers: [renderContainer(source, role, readMemory), ...sidecars],
     ...(volumes && { volumes }),
     ...(imagePullSecrets && { imagePullSecrets }),
     ...(nodeSelector && { nodeSelector }),
@@ -334,7 +337,7 @@ function placePod(
   selector: Strings,
 ): Deployment['spec']['template'] {
   const { application, hash } = target;
-  const place = (container: Container) => ({ ...container, env: placeEnvironment(container.env, target, role) });
+  const [flink, ...sidecars] = spec.containers;
   return {
     metadata: {
       name: `${application}-${hash}-${role === 'jobmanager' ? 'jm' : 'tm'}-pod`,
@@ -342,7 +345,7 @@ function placePod(
       labels: { ...metadata.labels, ...selector },
       annotations: { ...metadata.annotations, 'flink-app-hash': hash },
     },
-    spec: { ...spec, containers: spec.containers.map(place) },
+    spec: { ...spec, containers: [{ ...flink, env: placeEnvironment(flink.env, target, role) }, ...sidecars] },
   };
 }
 

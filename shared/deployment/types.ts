@@ -108,6 +108,18 @@ interface PodConfig {
   readonly nodeSelector?: Readonly<Record<string, string>>;
   readonly tolerations?: readonly object[];
   readonly affinity?: object;
+  /** Run to their end, in this order, before the Flink container starts; core/v1 Container. */
+  readonly initContainers?: readonly ContainerFields[];
+  /** Further containers of each pod; core/v1 Container. */
+  readonly sidecars?: readonly ContainerFields[];
+}
+
+/** A core/v1 Container as the user wrote it; only what Headrace looks at is named. */
+export interface ContainerFields {
+  readonly name: string;
+  readonly image: string;
+  readonly ports?: readonly { readonly containerPort?: number }[];
+  readonly volumeMounts?: readonly { readonly name?: string }[];
 }
 
 type Quantities = Readonly<Record<string, string | number>>;

@@ -11,7 +11,7 @@ import {
 } from './flink-config.ts';
 import { readGoQuantity } from './go-quantity.ts';
 import { isMetadataPattern } from './metadata.ts';
-import type { ApplicationSpec, JobManagerConfig, TaskManagerConfig } from './types.ts';
+import type { ApplicationSpec, ContainerFields, JobManagerConfig, TaskManagerConfig } from './types.ts';
 
 /**
  * Says what makes a spec impossible to deploy.
@@ -32,6 +32,8 @@ export function validate(name: string, spec: ApplicationSpec): readonly string[]
     ...configFaults(spec),
     ...memoryFaults(spec, 'jobManager'),
     ...memoryFaults(spec, 'taskManager'),
+    ...containerFaults(spec, 'jobManager'),
+    ...containerFaults(spec, 'taskManager'),
   ];
 }
 
@@ -251,4 +253,56 @@ function limitFaults(
 function isAbove(request: unknown, limit: unknown): boolean {
   const [asked, most] = [readGoQuantity(request)?.nano, readGoQuantity(limit)?.nano];
   return asked !== undefined && most !== undefined && asked > most;
+}
+
+const CONTAINER_NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+/** Of the containers beside Flink's own; what else is in them the API server checks when the Deployment is made. */
+function containerFaults(spec: ApplicationSpec, process: 'jobManager' | 'taskManager'): string[] {
+  const { initContainers = [], sidecars = [] } = spec[`${process}Config`] ?? {};
+  const field = `spec.${process}Config`;
+  const containers = [
+    ...initContainers.map((container, index) => ({ container, at: `${field}.initContainers[${index}]` })),
+    ...sidecars.map((container, index) => ({ container, at: `${field}.sidecars[${index}]` })),
+  ];
+  const names = containers.map(({ container }) => container.name);
+  return [
+    ...containers.flatMap(({ container, at }, index) => [
+      ...containerNameFaults(`${at}.name`, container.name, [process.toLowerCase(), ...names.slice(0, index)]),
+      ...(container.image ? [] : [`${at}.image is empty: it must name the image of the container.`]),
+      ...mountFaults(spec, container, at),
+    ]),
+    ...sidecars.flatMap((container, index) => sidecarPortFaults(spec, container, `${field}.sidecars[${index}]`)),
+  ];
+}
+
+function containerNameFaults(field: string, name: string, taken: readonly string[]): string[] {
+  if (!CONTAINER_NAME.test(name))
+    return [
+      `${field} is ${shown(name)}: it must have 1 to 63 characters, only a-z, 0-9 and "-", and neither begin nor end with "-".`,
+    ];
+  if (!taken.includes(name)) return [];
+  return [`${field} is ${shown(name)}: another container of the pod has that name, and each must have its own.`];
+}
+
+function mountFaults({ volumes = [] }: ApplicationSpec, { volumeMounts = [] }: ContainerFields, at: string): string[] {
+  const known = volumes.map((volume) => (volume as { readonly name?: unknown }).name);
+  return volumeMounts.flatMap(({ name }, index) =>
+    known.includes(name)
+      ? []
+      : [`${at}.volumeMounts[${index}].name is ${shown(name)}: it must be the name of one of spec.volumes.`],
+  );
+}
+
+/** Containers of a pod share its address. */
+function sidecarPortFaults(spec: ApplicationSpec, { ports = [] }: ContainerFields, at: string): string[] {
+  const flinks = Object.entries(portsOf(spec));
+  return ports.flatMap(({ containerPort }, index) => {
+    const [taken] = flinks.find(([, port]) => port === containerPort) ?? [];
+    if (taken === undefined) return [];
+    const field = PORT_FIELDS[taken as keyof typeof PORT_FIELDS];
+    return [
+      `${at}.ports[${index}].containerPort is ${containerPort}, as is spec.${field}, defaults included: the containers of a pod share its ports, so it must be another.`,
+    ];
+  });
 }

@@ -4,6 +4,7 @@
 import * as z from 'zod';
 import type {
   ApplicationSpec as ApplicationFields,
+  ContainerFields,
   DeployedSpec as DeployedFields,
   JobManagerConfig as JobManagerFields,
   TaskManagerConfig as TaskManagerFields,
@@ -15,6 +16,14 @@ const Port = z.int().min(1).max(65_535);
 const Seconds = z.int().min(1);
 const Quantities = z.record(z.string(), z.union([z.string(), z.number()]));
 
+/** Whatever else a core/v1 Container may have is kept. */
+const Container = z.looseObject({
+  name: z.string(),
+  image: z.string(),
+  ports: z.array(z.looseObject({ containerPort: z.number().exactOptional() })).exactOptional(),
+  volumeMounts: z.array(z.looseObject({ name: z.string().exactOptional() })).exactOptional(),
+} satisfies SchemasOf<ContainerFields>);
+
 const podConfig = {
   resources: z
     .looseObject({ requests: Quantities.exactOptional(), limits: Quantities.exactOptional() })
@@ -25,6 +34,8 @@ const podConfig = {
   nodeSelector: z.record(z.string(), z.string()).exactOptional(),
   tolerations: z.array(Json).exactOptional(),
   affinity: Json.exactOptional(),
+  initContainers: z.array(Container).exactOptional(),
+  sidecars: z.array(Container).exactOptional(),
 };
 
 const JobManagerConfig = z.object({

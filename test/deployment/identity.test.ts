@@ -14,6 +14,8 @@ import {
 import type { TemplateSource } from '../../shared/deployment/templates.ts';
 import type { ApplicationSpec, DeployedSpec, Revision } from '../../shared/deployment/types.ts';
 
+const A_SIDECAR = { name: 'proxy', image: 'proxy:1' };
+
 /** The application that the operator's unit tests hash. */
 function anApplication(changes: Partial<TemplateSource> = {}, spec: Partial<DeployedSpec> = {}): TemplateSource {
   const job = { jarName: 'test.jar', entryClass: 'com.test.MainClass', programArgs: '--test' };
@@ -199,6 +201,30 @@ function lyftCases(): [hash: string, line: number, TemplateSource][] {
   });
 }
 
+describe('hashOf with containers of the user', () => {
+  it.each<[string, Partial<DeployedSpec>]>([
+    ['an init container', { jobManagerConfig: { initContainers: [A_SIDECAR] } }],
+    ['a sidecar', { taskManagerConfig: { sidecars: [A_SIDECAR] } }],
+    ['a sidecar of another image', { taskManagerConfig: { sidecars: [{ ...A_SIDECAR, image: 'proxy:2' }] } }],
+  ])('is of another cluster with %s', (_, spec) => {
+    const plain = hashOf(anApplication());
+    const other = hashOf(anApplication({}, { taskManagerConfig: { sidecars: [{ ...A_SIDECAR, image: 'proxy:3' }] } }));
+
+    expect([plain, other]).not.toContain(hashOf(anApplication({}, spec)));
+  });
+
+  it("is the operator's own where there are none", () => {
+    const sections = { jobManagerConfig: { initContainers: [] }, taskManagerConfig: { sidecars: [] } };
+    const { spec } = revisionOf({
+      labels: {},
+      annotations: {},
+      spec: { ...anApplication({}, NO_JOB).spec, ...sections },
+    });
+
+    expect(hashOf(anApplication({ spec }))).toBe('752c76d3');
+  });
+});
+
 describe('clusterHashOf', () => {
   it("is Lyft's while the name is free", () => {
     expect(clusterHashOf(anApplication({}, NO_JOB), 0)).toBe('752c76d3');
@@ -363,6 +389,9 @@ describe('fingerprintOf', () => {
     ['nodeSelector', { nodeSelector: { pool: '' } }],
     ['tolerations', { tolerations: [{ operator: 'Exists' }] }],
     ['affinity', { affinity: { podAffinity: {} } }],
+    ['an init container', { initContainers: [{ name: 'fetch', image: 'tools:1' }] }],
+    ['a sidecar', { sidecars: [{ name: 'proxy', image: 'proxy:1' }] }],
+    ['a field of a sidecar that is newer than the operator', { sidecars: [{ ...A_SIDECAR, restartPolicyRules: [] }] }],
   ])("changes with %s of one section, and otherwise with the other's", (_, change) => {
     const fingerprints = [
       aRevision(),
@@ -411,12 +440,26 @@ describe('fingerprintOf', () => {
     expect(first).not.toBe(second);
   });
 
+  const sidecar = (fields: object) => ({
+    taskManagerConfig: { taskSlots: 2, sidecars: [{ ...A_SIDECAR, ...fields }] },
+  });
   const memory = (text: string | number) => ({
     jobManagerConfig: { resources: { requests: { cpu: '1', memory: text } } },
   });
   it.each<[string, Partial<ApplicationSpec>, Partial<ApplicationSpec>]>([
     ['a quantity in another unit', memory('1536Mi'), memory('1.5Gi')],
     ['a quantity that is a number', memory('1000'), memory(1000)],
+    [
+      'a quantity of a sidecar in another unit',
+      sidecar({ resources: { requests: { cpu: '0.5', memory: '1Gi' } } }),
+      sidecar({ resources: { requests: { memory: '1024Mi', cpu: '500m' } } }),
+    ],
+    [
+      'empty fields of a sidecar',
+      sidecar({}),
+      sidecar({ env: [], args: [], tty: false, workingDir: '', lifecycle: null }),
+    ],
+    ['no containers of the user', {}, { jobManagerConfig: { initContainers: [], sidecars: [] } }],
     ['a default policy', {}, { imagePullPolicy: 'IfNotPresent' }],
     ['default ports', {}, { rpcPort: 6123, uiPort: 8081 }],
     ['a default replica count', {}, { jobManagerConfig: { replicas: 1 } }],

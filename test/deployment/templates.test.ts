@@ -156,6 +156,26 @@ describe('renderCluster', () => {
     expect(jobManager.spec.template.spec.securityContext).toEqual(securityContext);
   });
 
+  it("puts the user's containers into the pods of their section as they are, and Flink's own before its sidecars", () => {
+    const fetch = {
+      name: 'fetch',
+      image: 'tools:1',
+      command: ['sh', '-c', 'cp "$SOURCE" /jars'],
+      restartPolicy: 'Always',
+    };
+    const proxy = { name: 'proxy', image: 'proxy:2', env: [{ name: 'FLINK_PROPERTIES', value: '$HOST_IP' }] };
+    const jobManagerConfig = { initContainers: [fetch], sidecars: [proxy] };
+
+    const { jobManager, taskManager } = renderCluster(aTarget({}, { jobManagerConfig }));
+
+    const { initContainers, containers } = jobManager.spec.template.spec;
+    expect(initContainers).toEqual([fetch]);
+    expect(containers.map(({ name }) => name)).toEqual(['jobmanager', 'proxy']);
+    expect(containers[1]).toEqual(proxy);
+    expect(taskManager.spec.template.spec).not.toHaveProperty('initContainers');
+    expect(taskManager.spec.template.spec.containers).toHaveLength(1);
+  });
+
   it('is total for what validate finds no fault in', () => {
     let rendered = 0;
     fc.assert(
@@ -211,7 +231,10 @@ interface LyftDeployment {
     readonly selector: { readonly matchLabels: Readonly<Record<string, string>> };
     readonly template: {
       readonly spec: {
-        readonly containers: readonly { readonly env: readonly { readonly name: string; readonly value?: string }[] }[];
+        readonly containers: readonly {
+          readonly name: string;
+          readonly env?: readonly { readonly name: string; readonly value?: string }[];
+        }[];
       };
     };
   };

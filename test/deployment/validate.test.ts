@@ -9,6 +9,8 @@ function aSpec(changes: object = {}): ApplicationSpec {
 
 const requests = (memory: unknown) => ({ taskManagerConfig: { resources: { requests: { memory } } } });
 
+const sidecars = (...containers: readonly object[]) => ({ taskManagerConfig: { sidecars: containers } });
+
 describe('validate', () => {
   it.each<[string, object]>([
     ['nothing but what must be there', {}],
@@ -37,6 +39,17 @@ describe('validate', () => {
     ['timeouts', { timeouts: { clusterStartSeconds: 1, savepointSeconds: 3600 }, maxCheckpointRestoreAgeSeconds: 1 }],
     ['ports', { rpcPort: 1, blobPort: 65535, uiPort: 9000 }],
     ['keys and domains that are excluded', { excludedMetadata: ['build', 'example.com/run', 'ci.example.com/*'] }],
+    [
+      'containers beside Flink, with volumes of the spec',
+      {
+        volumes: [{ name: 'jars' }],
+        jobManagerConfig: {
+          initContainers: [{ name: 'fetch', image: 'tools:1', volumeMounts: [{ name: 'jars', mountPath: '/jars' }] }],
+          sidecars: [{ name: 'taskmanager', image: 'proxy:1', ports: [{ containerPort: 15000 }] }],
+        },
+        taskManagerConfig: { initContainers: [{ name: 'fetch', image: 'tools:1', ports: [{ containerPort: 8081 }] }] },
+      },
+    ],
     ['a list of arguments', { programArgs: '', programArgsList: ['--name', '', '"quoted"'] }],
     ['an empty list beside arguments in a string', { programArgs: '--a', programArgsList: [] }],
   ])('finds no fault in %s', (_, changes) => {
@@ -87,6 +100,36 @@ describe('validate', () => {
     [
       'spec.suspend is true and spec.deploymentMode BlueGreen: only an application with deploymentMode Dual can be suspended.',
       { suspend: true, deploymentMode: 'BlueGreen' },
+    ],
+    [
+      'spec.taskManagerConfig.sidecars[0].name is "taskmanager": another container of the pod has that name, and each must have its own.',
+      sidecars({ name: 'taskmanager', image: 'a' }),
+    ],
+    [
+      'spec.taskManagerConfig.sidecars[1].name is "a": another container of the pod has that name, and each must have its own.',
+      sidecars({ name: 'a', image: 'a' }, { name: 'a', image: 'b' }),
+    ],
+    [
+      'spec.jobManagerConfig.sidecars[0].name is "a": another container of the pod has that name, and each must have its own.',
+      {
+        jobManagerConfig: { initContainers: [{ name: 'a', image: 'a' }], sidecars: [{ name: 'a', image: 'a' }] },
+      },
+    ],
+    [
+      'spec.taskManagerConfig.sidecars[0].name is "My_Proxy": it must have 1 to 63 characters, only a-z, 0-9 and "-", and neither begin nor end with "-".',
+      sidecars({ name: 'My_Proxy', image: 'a' }),
+    ],
+    [
+      'spec.taskManagerConfig.sidecars[0].image is empty: it must name the image of the container.',
+      sidecars({ name: 'a', image: '' }),
+    ],
+    [
+      'spec.taskManagerConfig.sidecars[0].volumeMounts[0].name is "jar": it must be the name of one of spec.volumes.',
+      { ...sidecars({ name: 'a', image: 'a', volumeMounts: [{ name: 'jar' }] }), volumes: [{ name: 'jars' }] },
+    ],
+    [
+      'spec.taskManagerConfig.sidecars[0].ports[1].containerPort is 8081, as is spec.uiPort, defaults included: the containers of a pod share its ports, so it must be another.',
+      sidecars({ name: 'a', image: 'a', ports: [{ containerPort: 80 }, { containerPort: 8081 }] }),
     ],
     ['spec.image is empty: it must name the image of the pods.', { image: '' }],
     [

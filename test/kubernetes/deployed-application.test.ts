@@ -106,6 +106,10 @@ describe('the spec of an application', () => {
         resources: { requests: { cpu: 1, memory: '1Gi' }, claims: [{ name: 'gpu' }] },
         envConfig: { env: [{ name: 'A', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }] },
         affinity: { podAntiAffinity: { preferred: [{ weight: 1 }] } },
+        initContainers: [
+          { name: 'fetch', image: 'tools:1', command: ['sh'], volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }] },
+        ],
+        sidecars: [{ name: 'proxy', image: 'proxy:1', restartPolicyRules: [{ action: 'Restart' }] }],
       },
       volumes: [{ name: 'tmp', emptyDir: {} }],
       deleteMode: '',
@@ -129,6 +133,16 @@ describe('the spec of an application', () => {
     ['a parallelism that is text', { parallelism: '4' }, 'spec.parallelism: '],
     ['a parallelism of 0', { parallelism: 0 }, 'spec.parallelism: '],
     ['arguments in one string where a list must be', { programArgsList: '--a' }, 'spec.programArgsList: '],
+    [
+      'a sidecar without a name',
+      { jobManagerConfig: { sidecars: [{ image: 'a' }] } },
+      'spec.jobManagerConfig.sidecars.0.name: ',
+    ],
+    [
+      'an init container without an image',
+      { taskManagerConfig: { initContainers: [{ name: 'a' }] } },
+      'spec.taskManagerConfig.initContainers.0.image: ',
+    ],
     ['an argument that is a number', { programArgsList: ['--rate', 5] }, 'spec.programArgsList.1: '],
     ['an argument that is missing', { programArgsList: ['--rate', null] }, 'spec.programArgsList.1: '],
     ['half a task slot', { taskManagerConfig: { taskSlots: 1.5 } }, 'spec.taskManagerConfig.taskSlots: '],

@@ -97,6 +97,8 @@ describe('what the CRD has beyond it', () => {
     ['spec.uiPort', 'integer'],
     ['spec.forceRollback', 'boolean'],
     ['spec.programArgsList', 'array'],
+    ['spec.jobManagerConfig.initContainers[].image', 'string'],
+    ['spec.taskManagerConfig.sidecars[].name', 'string'],
     ['spec.programArgsList[]', 'string'],
     ['status.jobStatus.programArgsList[]', 'string'],
     ['spec.tearDownVersionHash', 'string'],

@@ -23,6 +23,9 @@ const defaults: FlinkConfiguration = {
   'cluster.registration.error-delay': '500',
 };
 
+/** An image with a shell and the tools of this machine: `command` and `args` are run as they stand. */
+export const toolsImage: Image = async ({ command, args, folder }) => ({ command: [...command, ...args], folder });
+
 /** An image whose containers are Flink processes; `args` are `["jobmanager"]` or `["taskmanager"]`. */
 export function flinkImage({ home, jars }: FlinkImage): Image {
   return async (container) => {
@@ -33,10 +36,10 @@ export function flinkImage({ home, jars }: FlinkImage): Image {
 
     const configuration = {
       ...defaults,
+      'web.upload.dir': web,
       ...withoutMemory(readProperties(container.environment)),
       ...smallMemory,
       'io.tmp.dirs': temporary,
-      'web.upload.dir': web,
     };
     const javaFlags = await classArchiveFlags(home, role);
     return {

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, inject } from 'vitest';
 import type { ControlPlane } from './control-plane.ts';
 import { eventually, HopelessError } from './eventually.ts';
-import { countingJob, flinkVersions } from './flink-build.ts';
-import { flinkImage } from './flink-image.ts';
+import { countingJob, type FlinkVersion, flinkVersions } from './flink-build.ts';
+import { flinkImage, toolsImage } from './flink-image.ts';
 import {
   type HaService,
   type HighAvailability,
@@ -36,7 +36,8 @@ export interface FlinkWorld {
 
 /**
  * Gives a test file real Flink clusters. When a test fails, the logs of all pods are kept, and it is said where.
- * The images are `bench/flink:VERSION`, with anything after a further hyphen, and the one of ZooKeeper; all others cannot be pulled.
+ * The images are `bench/flink:VERSION`, with anything after a further hyphen, `bench/tools` and the one of ZooKeeper; all others
+ * cannot be pulled.
  */
 export function useFlinkWorld(): FlinkWorld {
   let controlPlane: ControlPlane;
@@ -78,6 +79,7 @@ export function useFlinkWorld(): FlinkWorld {
 
 function findImage(name: string): Image | undefined {
   if (name === zooKeeperImageName) return zooKeeperImage(join(inject('flinkFolder'), flinkVersions[0]));
+  if (name === 'bench/tools') return toolsImage;
   const version = flinkVersions.find((version) => `${name}-`.startsWith(`bench/flink:${version}-`));
   if (version === undefined) return undefined;
   const home = join(inject('flinkFolder'), version);
@@ -116,6 +118,16 @@ export class FlinkNamespace {
     const { folder, controlPlane } = this.#around;
     const storage = join(folder, 'high-availability');
     return prepareHighAvailability(service, { admin: controlPlane.admin, namespace: this.name, storage });
+  }
+
+  /** A folder that lies outside the pods, for what an init container leaves to Flink. */
+  get sharedFolder(): string {
+    return join(this.#around.folder, 'shared');
+  }
+
+  /** Where the jar of the counting job lies on this machine. */
+  jarOf(version: FlinkVersion): string {
+    return join(inject('flinkFolder'), version, countingJob.jar);
   }
 
   /** What the counting job must be given for the helpers here to work; others may be added (../flink/README.md). */

@@ -1,6 +1,7 @@
 // A small kubelet: runs the pods of some namespaces as local processes, each pod with a network of its own. What it does to a pod's status
-// follows the real one, so that the Deployment, ReplicaSet and EndpointSlice controllers see nothing unusual. It knows one container per
-// pod, restarts it always, and has no volumes or limits; a pod has a service account only if it names one.
+// follows the real one, so that the Deployment, ReplicaSet and EndpointSlice controllers see nothing unusual. It looks after the first
+// container of a pod and restarts it always, runs init containers before it and sidecars beside it, and has no limits, and no volumes
+// but folders of this machine; a pod has a service account only if it names one.
 import { mkdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -19,6 +20,7 @@ const apiServer = { host: new URL(endpoint).hostname, port: new URL(endpoint).po
 export type Image = (container: Container) => Promise<ContainerCommand>;
 
 export interface Container {
+  readonly command: readonly string[];
   readonly args: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   /** Its own, and empty at each start. */

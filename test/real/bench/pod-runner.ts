@@ -1,4 +1,5 @@
-// One pod, from the moment it is seen until it is gone: bound, given a network, its container started again whenever it ends.
+// One pod, from the moment it is seen until it is gone: bound, given a network, its init containers run to their end, its container
+// started again whenever it ends, and its sidecars with it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, closeSync, openSync } from 'node:fs';
@@ -9,6 +10,7 @@ import { type ApiClient, mergePatch } from './api-client.ts';
 import type { Image } from './kubelet.ts';
 import {
   type ContainerSpec,
+  type ContainerState,
   checkPod,
   containerEnvironment,
   formatTime,
@@ -65,6 +67,7 @@ export class PodRunner {
       startTime,
       ip: undefined,
       container: { waiting: { reason: 'ContainerCreating' } },
+      initContainers: new Map(),
       lastTermination: undefined,
       restartCount: 0,
       isReady: false,
@@ -115,7 +118,7 @@ export class PodRunner {
         const serviceAccount = { admin, certificateAuthority, folder: `${folder}-run` };
         sandbox = await network.addPod({ hosts, run: await prepareServiceAccount(this.#pod, serviceAccount) });
         this.#change({ ip: sandbox.ip });
-        await this.#keepRunning(image, sandbox);
+        await this.#runContainers(image, sandbox);
       }
     } catch (error) {
       this.#log(String(error));
@@ -138,6 +141,61 @@ export class PodRunner {
     if (!this.#end.signal.aborted) await once(this.#end.signal, 'abort');
   }
 
+  async #runContainers(image: Image, sandbox: PodSandbox): Promise<void> {
+    const { initContainers = [], containers } = this.#pod.spec;
+    for (const container of initContainers) await this.#initialize(container, sandbox);
+    const [, ...sidecars] = containers;
+    const beside = sidecars.map((sidecar) => this.#keepSidecar(sidecar, sandbox));
+    await Promise.all([this.#keepRunning(image, sandbox), ...beside]);
+  }
+
+  /** Runs an init container until it has succeeded. */
+  async #initialize(container: ContainerSpec, sandbox: PodSandbox): Promise<void> {
+    const report = (state: ContainerState, restartCount: number) =>
+      this.#change({
+        initContainers: new Map(this.#state.initContainers).set(container.name, { state, restartCount }),
+      });
+    for (let restarts = 0; !this.#end.signal.aborted; restarts += 1) {
+      const startedAt = formatTime();
+      report({ running: { startedAt } }, restarts);
+      const exitCode = await this.#runBeside(container, sandbox);
+      const reason = exitCode === 0 ? 'Completed' : 'Error';
+      report({ terminated: { exitCode, reason, startedAt, finishedAt: formatTime() } }, restarts);
+      if (exitCode === 0) return;
+      await this.#pause(firstBackOffMs);
+    }
+  }
+
+  async #keepSidecar(container: ContainerSpec, sandbox: PodSandbox): Promise<void> {
+    while (!this.#end.signal.aborted) {
+      await this.#runBeside(container, sandbox);
+      await this.#pause(firstBackOffMs);
+    }
+  }
+
+  /** Runs a container that is not Flink's once; it ends with the pod, at once. @returns its exit code */
+  async #runBeside(container: ContainerSpec, sandbox: PodSandbox): Promise<number> {
+    const folder = `${this.#around.folder}-${container.name}`;
+    const child = await this.#start(container, this.#imageOf(container), sandbox, folder);
+    const kill = () => killGroup(child);
+    this.#end.signal.addEventListener('abort', kill);
+    if (this.#end.signal.aborted) kill();
+    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+    this.#end.signal.removeEventListener('abort', kill);
+    this.#log(`${container.name} ended with ${code ?? signal}`);
+    return code ?? 128 + constants.signals[signal ?? 'SIGKILL'];
+  }
+
+  #imageOf({ image }: ContainerSpec): Image {
+    const found = this.#around.findImage(image);
+    if (found === undefined) throw new Error(`image ${image} is not known here`);
+    return found;
+  }
+
+  async #pause(milliseconds: number): Promise<void> {
+    await delay(milliseconds, undefined, { signal: this.#end.signal }).catch(() => undefined);
+  }
+
   async #keepRunning(image: Image, sandbox: PodSandbox): Promise<void> {
     while (!this.#end.signal.aborted) {
       await this.#runOnce(image, sandbox);
@@ -145,14 +203,14 @@ export class PodRunner {
 
       const { restartCount } = this.#state;
       const backOffMs = restartCount === 0 ? 0 : Math.min(longestBackOffMs, firstBackOffMs * 2 ** (restartCount - 1));
-      const { signal } = this.#end;
-      await delay(backOffMs, undefined, { signal }).catch(() => undefined);
+      await this.#pause(backOffMs);
       this.#change({ restartCount: restartCount + 1 });
     }
   }
 
   async #runOnce(image: Image, sandbox: PodSandbox): Promise<void> {
-    const child = await this.#start(image, sandbox);
+    const child = await this.#start(this.#spec, image, sandbox, this.#around.folder);
+    this.#process = child;
     const startedAt = formatTime();
     this.#change({ container: { running: { startedAt } } });
     const kill = () => this.#terminate(child);
@@ -172,13 +230,14 @@ export class PodRunner {
     });
   }
 
-  async #start(image: Image, sandbox: PodSandbox): Promise<ChildProcess> {
-    const { folder, logFile, node, apiServer } = this.#around;
+  async #start(spec: ContainerSpec, image: Image, sandbox: PodSandbox, folder: string): Promise<ChildProcess> {
+    const { logFile, node, apiServer } = this.#around;
     // A container begins with its image's files, whatever the one before it wrote.
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true });
-    const environment = containerEnvironment(this.#pod, { ip: sandbox.ip, nodeName: node.name, apiServer });
-    const container = await image({ args: this.#spec.args ?? [], environment, folder });
+    const environment = containerEnvironment(this.#pod, spec, { ip: sandbox.ip, nodeName: node.name, apiServer });
+    const { command = [], args = [] } = spec;
+    const container = await image({ command, args, environment, folder });
 
     const log = openSync(logFile, 'a');
     try {
@@ -190,8 +249,7 @@ export class PodRunner {
         detached: true,
       });
       await once(child, 'spawn');
-      this.#log(`process ${child.pid} at ${sandbox.ip}`);
-      this.#process = child;
+      this.#log(`process ${child.pid} of ${spec.name} at ${sandbox.ip}`);
       return child;
     } finally {
       closeSync(log);
@@ -256,7 +314,7 @@ export class PodRunner {
   async #writeStatus(): Promise<void> {
     while (this.#isStatusDue) {
       this.#isStatusDue = false;
-      const status = podStatus(this.#spec, this.#around.node.ip, this.#state);
+      const status = podStatus(this.#pod.spec, this.#around.node.ip, this.#state);
       // With its uid, for there may be another pod of this name by now.
       const metadata = { uid: this.#pod.metadata.uid };
       await this.#ask('PATCH', '/status', { metadata, status }, mergePatch);
@@ -284,6 +342,16 @@ export class PodRunner {
 
   #log(line: string): void {
     appendFileSync(this.#around.logFile, `=== ${new Date().toISOString()} kubelet: ${line}\n`);
+  }
+}
+
+/** All that a container has started. */
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    // It has just ended by itself.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 

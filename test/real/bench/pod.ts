@@ -12,18 +12,24 @@ export interface Pod extends KubernetesObject {
   readonly spec: {
     readonly nodeName?: string;
     readonly serviceAccountName?: string;
+    readonly initContainers?: readonly ContainerSpec[];
+    /** The first is looked after; the others are processes that live and die with the pod. */
     readonly containers: readonly [ContainerSpec, ...ContainerSpec[]];
+    readonly volumes?: readonly { readonly name: string; readonly hostPath?: { readonly path: string } }[];
   };
 }
 
 export interface ContainerSpec {
   readonly name: string;
   readonly image: string;
+  readonly command?: readonly string[];
   readonly args?: readonly string[];
   readonly env?: readonly EnvironmentVariable[];
   readonly envFrom?: readonly unknown[];
   readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
   readonly readinessProbe?: Probe;
+  readonly restartPolicy?: string;
+  readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
 }
 
 interface EnvironmentVariable {
@@ -46,7 +52,8 @@ export interface Probe {
 /** The `state` of a container as the API has it. */
 export type ContainerState =
   | { readonly waiting: { readonly reason: string; readonly message?: string } }
-  | { readonly running: { readonly startedAt: string } };
+  | { readonly running: { readonly startedAt: string } }
+  | { readonly terminated: Termination };
 
 export interface Termination {
   readonly exitCode: number;
@@ -55,12 +62,19 @@ export interface Termination {
   readonly finishedAt: string;
 }
 
+export interface InitContainerState {
+  readonly state: ContainerState;
+  readonly restartCount: number;
+}
+
 /** How a pod stands. */
 export interface PodState {
   readonly startTime: string;
   /** Undefined until it has a network. */
   readonly ip: string | undefined;
   readonly container: ContainerState;
+  /** By name, of the init containers that were begun. */
+  readonly initContainers: ReadonlyMap<string, InitContainerState>;
   readonly lastTermination: Termination | undefined;
   readonly restartCount: number;
   readonly isReady: boolean;
@@ -73,13 +87,19 @@ export function formatTime(time = new Date()): string {
 }
 
 /** What a kubelet writes into the status of a pod. */
-export function podStatus({ name, image }: ContainerSpec, hostIp: string, state: PodState): object {
+export function podStatus({ initContainers = [], containers }: Pod['spec'], hostIp: string, state: PodState): object {
   const { startTime, ip, container, lastTermination, restartCount, isReady, readyChangeTime } = state;
   const isRunning = 'running' in container;
+  const inits = initContainers.map((spec) => initContainerStatus(spec, state.initContainers.get(spec.name)));
+  const isInitialized = inits.every(({ ready }) => ready);
   const condition = (type: string, isTrue: boolean, lastTransitionTime: string) => ({
     type,
     status: isTrue ? 'True' : 'False',
     lastTransitionTime,
+  });
+  const [flink, ...sidecars] = containers;
+  const ofContainer = ({ name, image }: ContainerSpec) => ({
+    ...{ name, image, imageID: image, ready: isReady, started: isRunning, state: container },
   });
   return {
     phase: isRunning || restartCount > 0 || lastTermination ? 'Running' : 'Pending',
@@ -88,26 +108,43 @@ export function podStatus({ name, image }: ContainerSpec, hostIp: string, state:
     ...(ip === undefined ? {} : { podIP: ip, podIPs: [{ ip }] }),
     conditions: [
       condition('PodScheduled', true, startTime),
-      condition('Initialized', true, startTime),
+      condition('Initialized', isInitialized, startTime),
       condition('ContainersReady', isReady, readyChangeTime),
       condition('Ready', isReady, readyChangeTime),
     ],
+    ...(inits.length > 0 && { initContainerStatuses: inits }),
     containerStatuses: [
-      {
-        ...{ name, image, imageID: image, ready: isReady, started: isRunning, restartCount, state: container },
-        lastState: lastTermination ? { terminated: lastTermination } : {},
-      },
+      { ...ofContainer(flink), restartCount, lastState: lastTermination ? { terminated: lastTermination } : {} },
+      ...sidecars.map((sidecar) => ({ ...ofContainer(sidecar), restartCount: 0, lastState: {} })),
     ],
   };
 }
 
+function initContainerStatus({ name, image }: ContainerSpec, seen: InitContainerState | undefined) {
+  const { state = { waiting: { reason: 'PodInitializing' } }, restartCount = 0 } = seen ?? {};
+  const ready = 'terminated' in state && state.terminated.exitCode === 0;
+  return { name, image, imageID: image, ready, started: false, restartCount, state, lastState: {} };
+}
+
+/** Where the API server has the token of a pod's service account mounted. */
+const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
+
 /** Throws when a pod asks for what a kubelet of this size does not do, and a test would wonder why it has no effect. */
 export function checkPod({ spec }: Pod): void {
-  const { containers } = spec;
-  if (containers.length > 1) throw new Error('more than one container is not known here');
-  const [{ envFrom = [], readinessProbe }] = containers;
-  if (envFrom.length > 0) throw new Error('envFrom is not known here');
+  const { initContainers = [], containers, volumes = [] } = spec;
+  const [{ readinessProbe }, ...sidecars] = containers;
   if (readinessProbe && !readinessProbe.httpGet) throw new Error('probes other than httpGet are not known here');
+  if (sidecars.some((sidecar) => sidecar.readinessProbe)) throw new Error('probes of a sidecar are not known here');
+  if (initContainers.some(({ restartPolicy }) => restartPolicy)) throw new Error('native sidecars are not known here');
+  for (const { envFrom = [], volumeMounts = [] } of [...initContainers, ...containers]) {
+    if (envFrom.length > 0) throw new Error('envFrom is not known here');
+    // Nothing is mounted: a process sees the machine's files, so that a folder of it is where it is.
+    for (const { name, mountPath } of volumeMounts) {
+      if (mountPath === SERVICE_ACCOUNT_FOLDER) continue;
+      const path = volumes.find((volume) => volume.name === name)?.hostPath?.path;
+      if (path !== mountPath) throw new Error(`volume ${name} is not known here: it is no hostPath at its own place`);
+    }
+  }
 }
 
 export interface PodPlace {
@@ -118,10 +155,10 @@ export interface PodPlace {
 
 /** The environment of a container. Throws when a variable comes from something that is not known here. */
 export function containerEnvironment(
-  { metadata, spec }: Pod,
+  { metadata }: Pod,
+  container: ContainerSpec,
   { ip, nodeName, apiServer }: PodPlace,
 ): Readonly<Record<string, string>> {
-  const [container] = spec.containers;
   const fields: Readonly<Record<string, string>> = {
     'metadata.name': metadata.name,
     'metadata.namespace': metadata.namespace,
