@@ -116,6 +116,8 @@ type Handler = (parts: readonly string[], request: SandboxRequest) => Answer;
 /** A TaskManager is listed before it has told of its slots. */
 const slotReportMs = 1000;
 const heartbeatMs = 10_000;
+/** metrics.fetcher.update-interval */
+const metricsIntervalMs = 10_000;
 const id32 = /^[0-9a-f]{32}$/;
 
 export class JobManager {
@@ -127,6 +129,10 @@ export class JobManager {
   readonly #strayOperations = new Map<string, number>();
   /** What was last computed of a job for those that ask: Flink does it anew only every few seconds. */
   readonly #seen = new Map<string, { readonly job: FlinkJob; readonly time: number }>();
+  readonly #collected = new Map<
+    string,
+    { readonly time: number; readonly metrics: Readonly<Record<string, string>> }
+  >();
   readonly #written = new Set<string>();
   /** How many ids were made up here. */
   #ids = 0;
@@ -218,6 +224,7 @@ export class JobManager {
     ['GET', /^\/jobs\/([^/]+)$/, this.#ofJob((job) => jobDetails(this.#flavour, job, this.#options.now()))],
     ['GET', /^\/jobs\/([^/]+)\/config$/, this.#ofJob((job) => jobConfig(this.#flavour, job))],
     ['GET', /^\/jobs\/([^/]+)\/exceptions$/, this.#ofJob((job, query) => this.#exceptions(job, query))],
+    ['GET', /^\/jobs\/([^/]+)\/metrics$/, ([id = ''], { query }) => this.#metrics(id, query)],
     ['GET', /^\/jobs\/([^/]+)\/checkpoints$/, ([id = '']) => this.#checkpoints(id)],
     ['GET', /^\/jobs\/([^/]+)\/checkpoints\/config$/, ([id = ''], request) => this.#checkpointConfig(id, request)],
     ['PATCH', /^\/jobs\/([^/]+)$/, ([id = ''], { query }) => this.#terminate(id, query)],
@@ -326,6 +333,19 @@ export class JobManager {
 
   #exceptions(job: FlinkJob, query: URLSearchParams): object {
     return exceptionsOf(this.#flavour, job, Number(query.get('maxExceptions') ?? 20));
+  }
+
+  /** Metrics are collected when somebody asks for them, and told to whoever asks next; of a job that nobody knows there are none. */
+  #metrics(id: string, query: URLSearchParams): Answer {
+    if (!id32.test(id)) return badId('jobid', id);
+    const now = this.#options.now();
+    const collected = this.#collected.get(id);
+    const job = this.#jobs.get(id);
+    if (job && (collected === undefined || now >= collected.time + metricsIntervalMs))
+      this.#collected.set(id, { time: now, metrics: { numRestarts: String(job.restarts) } });
+    const names = query.get('get')?.split(',') ?? [];
+    const known = Object.entries(collected?.metrics ?? {}).filter(([name]) => names.includes(name));
+    return this.#json(known.map(([name, value]) => ({ id: name, value })));
   }
 
   #checkpoints(id: string): Answer {

@@ -16,6 +16,8 @@ import { clusterServiceName } from '../deployment/templates.ts';
 import type {
   Application,
   Cluster,
+  Job,
+  JobFailures,
   JobManagerView,
   JobSummary,
   JobView,
@@ -219,12 +221,15 @@ async function askOfJob(
   const { jobId, savepointTriggerId } = questions;
   const listed = jobs.find(({ id }) => id === jobId);
   const mayHaveEnded = listed === undefined || hasEnded(classify(listed.state));
-  const [job, checkpoints, checkpointConfig, resourceRequirements, failureCause, savepoint] = await Promise.all([
-    attempt(jobManager.job(jobId)),
+  const hasFailed = listed !== undefined && classify(listed.state) === 'Failed';
+  const asking = attempt(jobManager.job(jobId));
+  const [job, checkpoints, checkpointConfig, resourceRequirements, failures, restarts, savepoint] = await Promise.all([
+    asking,
     questions.checkpoints ? attempt(jobManager.checkpoints(jobId, mayHaveEnded)) : undefined,
     questions.checkpointConfig ? attempt(jobManager.checkpointConfig(jobId)) : undefined,
     questions.resourceRequirements ? attempt(jobManager.resourceRequirements(jobId)) : undefined,
-    questions.failureCause ? attempt(jobManager.failureCause(jobId)) : undefined,
+    hasFailed ? asking.then((page) => readLastFailures(jobManager, jobId, page)) : attempt(jobManager.failures(jobId)),
+    attempt(jobManager.restarts(jobId)),
     savepointTriggerId === undefined ? undefined : attempt(jobManager.savepoint(jobId, savepointTriggerId)),
   ]);
   return {
@@ -233,7 +238,23 @@ async function askOfJob(
     ...(checkpoints && { checkpoints }),
     ...(checkpointConfig && { checkpointConfig }),
     ...(resourceRequirements && { resourceRequirements }),
-    ...(failureCause && { failureCause }),
+    failures,
+    restarts,
     ...(savepoint && { savepoint }),
   };
+}
+
+/**
+ * Why a job has failed for good. All that a JobManager says of a job but its state may be some seconds old, of one age
+ * (web.refresh-interval): what is read after a page that knows of the end is no older than the end.
+ */
+async function readLastFailures(
+  jobManager: JobManager,
+  jobId: string,
+  page: Reading<Job | undefined>,
+): Promise<Reading<JobFailures>> {
+  const knowsOfEnd = 'value' in page && page.value !== undefined && classify(page.value.state) === 'Failed';
+  return knowsOfEnd
+    ? attempt(jobManager.failures(jobId))
+    : { unreadable: 'what the JobManager says of the job is older than its failure' };
 }

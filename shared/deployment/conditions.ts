@@ -5,7 +5,8 @@ import { findRefusal } from './at-rest.ts';
 import { describeWaitingChange } from './dual-running.ts';
 import { failureOf } from './failures.ts';
 import { isGone } from './health.ts';
-import { isBlueGreen, jobStateOf, jobViewOf, known, type Scene } from './scene.ts';
+import { isBlueGreen, jobStateOf, jobViewOf, known, type Scene, targetRevision } from './scene.ts';
+import { clauses, sentences } from './sentences.ts';
 import { findRestorePath, isUnsettled } from './stop-old-job.ts';
 import { describeSuspension } from './suspended.ts';
 import { isSuspensionWanted } from './suspension.ts';
@@ -26,7 +27,7 @@ function keepTransitionTime({ status, now }: Scene, judgement: Judgement): Condi
 }
 
 function judgeSpec({ desired }: Scene): Judgement {
-  if ('faults' in desired) return condition('SpecValid', 'False', 'InvalidSpec', desired.faults.join('; '));
+  if ('faults' in desired) return condition('SpecValid', 'False', 'InvalidSpec', clauses(...desired.faults));
   return condition('SpecValid', 'True', 'Valid', 'The spec can be deployed');
 }
 
@@ -44,7 +45,7 @@ function judgeDeploy(scene: Scene): Judgement {
   if (rollout !== undefined) return condition('Deployed', 'Unknown', phase || 'Updating', describeProgress(scene));
   if (failedDeploy !== undefined && phase === 'DeployFailed') {
     const retry = failedDeploy.retryTime === undefined ? 'when the spec changes' : `at ${failedDeploy.retryTime}`;
-    return condition('Deployed', 'False', failedDeploy.reason, `${failedDeploy.message}; tried again ${retry}`);
+    return condition('Deployed', 'False', failedDeploy.reason, clauses(failedDeploy.message, `tried again ${retry}`));
   }
   const refusal = phase === 'DeployFailed' ? findRefusal(scene) : undefined;
   if (refusal !== undefined) return condition('Deployed', 'False', 'DeployFailed', refusal.message);
@@ -79,23 +80,30 @@ function describeProgress({ status, observation }: Scene): string {
   const { rollout, lastSeenError } = status;
   const hindrances = observation.troubles.slice(0, 3);
   const error = lastSeenError?.appError === undefined ? [] : [lastSeenError.appError];
-  return [`${rollout?.revision} is being deployed on cluster ${rollout?.hash}`, ...hindrances, ...error].join('; ');
+  return clauses(`${rollout?.revision} is being deployed on cluster ${rollout?.hash}`, ...hindrances, ...error);
 }
 
 function describeSuspending({ status }: Scene): string {
   const { oldJobId, failure } = status.rollout ?? {};
   if (failure !== undefined) return `Job ${oldJobId} is not suspended: ${failure.message}`;
   const error = status.lastSeenError?.appError;
-  return `Job ${oldJobId} is being ended: spec.suspend is set${error === undefined ? '' : `; ${error}`}`;
+  return clauses(`Job ${oldJobId} is being ended: spec.suspend is set`, error ?? '');
 }
 
 function judgeJob(scene: Scene): Judgement {
   const { status } = scene;
-  const { jobStatus, deployHash, rollout, phase } = status;
+  const { jobStatus, deployHash, rollout, phase, failedDeploy } = status;
   if (phase === 'Suspended') return condition('JobRunning', 'False', 'Suspended', describeSuspension(scene));
   const id = jobStatus?.jobID;
   if (!id) return condition('JobRunning', 'False', 'NoJob', 'No job has been submitted yet');
   const isNew = id === rollout?.jobId;
+  if (!deployHash && !isNew && failedDeploy !== undefined)
+    return condition(
+      'JobRunning',
+      'False',
+      jobStatus.state === 'FAILED' ? 'JobFailed' : 'NoJob',
+      nothingRuns(failedDeploy),
+    );
   const view = jobViewOf(scene, isNew ? rollout?.hash : deployHash, id);
   const state = jobStateOf(view);
   const isWanted = phase === 'Running' || phase === 'DeployFailed' || phase === 'DualRunning';
@@ -114,7 +122,7 @@ function judgeJob(scene: Scene): Judgement {
         'JobRunning',
         'False',
         'JobFailed',
-        `Job ${id} has failed${causeOf(view)}. ${remedy(scene, view)}`,
+        sentences(`Job ${id} has failed${causeOf(view)}`, remedy(scene, view)),
       );
     case 'Canceled':
       return condition(
@@ -128,19 +136,34 @@ function judgeJob(scene: Scene): Judgement {
     case 'Cancelling':
       return condition('JobRunning', 'False', 'JobCancelling', `Job ${id} is being cancelled`);
     case 'Active':
-      return jobStatus?.state === 'RUNNING'
-        ? condition(
-            'JobRunning',
-            'True',
-            'JobRunning',
-            jobStatus.parallelism === undefined
-              ? `Job ${id} runs`
-              : `Job ${id} runs with parallelism ${jobStatus.parallelism}`,
-          )
-        : condition('JobRunning', 'False', 'JobNotRunning', `Job ${id} is ${jobStatus?.state}${causeOf(view)}`);
+      return judgeActive(scene, view, isNew);
     default:
       throw state satisfies never;
   }
+}
+
+/** It runs, or tries to; one that fails again and again may be seen either way. */
+function judgeActive(scene: Scene, view: JobView | undefined, isNew: boolean): Judgement {
+  const { jobID, state, restartLoopTime, parallelism: recorded } = scene.status.jobStatus ?? {};
+  if (state !== 'RUNNING') {
+    const seen = `Job ${jobID} is ${state}${causeOf(view)}`;
+    return condition('JobRunning', 'False', 'JobNotRunning', clauses(seen, loopOf(restartLoopTime)));
+  }
+  // Until it is deployed the record still holds what a rollback would start again.
+  const parallelism = isNew ? targetRevision(scene)?.parallelism : recorded;
+  const runs = parallelism === undefined ? `Job ${jobID} runs` : `Job ${jobID} runs with parallelism ${parallelism}`;
+  if (restartLoopTime === undefined) return condition('JobRunning', 'True', 'JobRunning', runs);
+  const cause = `${loopOf(restartLoopTime)}${causeOf(view)}`;
+  return condition('JobRunning', 'True', 'JobRestartLoop', clauses(runs, cause));
+}
+
+function loopOf(since: string | undefined): string {
+  return since === undefined ? '' : `it fails again and again since ${since}`;
+}
+
+/** After a first deploy that failed, until the next attempt has a job: the cluster has been deleted. */
+function nothingRuns({ message }: Failure): string {
+  return sentences(message, 'Nothing runs');
 }
 
 function unreadableCause(view: JobView | undefined): string {
@@ -148,7 +171,7 @@ function unreadableCause(view: JobView | undefined): string {
 }
 
 function causeOf(view: JobView | undefined): string {
-  const cause = known(view?.failureCause);
+  const cause = known(view?.failures)?.cause;
   return cause ? `: ${cause}` : '';
 }
 

@@ -24,6 +24,7 @@ import {
   telling,
   warning,
 } from './scene.ts';
+import { clauses } from './sentences.ts';
 import type { Deletion, JobView } from './types.ts';
 
 /** A savepoint that failed so often is not tried again. */
@@ -159,6 +160,6 @@ function giveUp(scene: Scene, { id }: DoomedJob, cause: string): Transition {
   const from = lastCheckpoint ? `its latest known checkpoint is ${lastCheckpoint}` : 'no checkpoint of it is known';
   return telling(
     release(scene),
-    warning('DeletedWithoutSavepoint', `Job ${id} was deleted without a savepoint: ${cause}; ${from}`),
+    warning('DeletedWithoutSavepoint', clauses(`Job ${id} was deleted without a savepoint: ${cause}`, from)),
   );
 }

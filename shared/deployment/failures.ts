@@ -17,6 +17,7 @@ import {
   telling,
   warning,
 } from './scene.ts';
+import { clauses, sentences } from './sentences.ts';
 import { failSuspension, isSuspending } from './suspension.ts';
 import type { ApplicationStatus, FailedDeploy, Failure, LastSeenError, OneFailedDeploy } from './types.ts';
 
@@ -60,7 +61,7 @@ export function failDeploy(
   const { retryTime } = failedDeploy;
   const next =
     retryTime === undefined ? 'It is tried again when the spec changes' : `It is tried again at ${retryTime}`;
-  return { status, effects: [], events: [warning('DeployFailed', `${message}. ${next}`)] };
+  return { status, effects: [], events: [warning('DeployFailed', sentences(message, next))] };
 }
 
 /** What is deployed now has come up: what failed before it is history. */
@@ -149,7 +150,8 @@ export function rollBack(scene: Scene, failure: Failure): Transition {
     rollout: { failure, rollbackTime: after(scene.now, 0) },
   });
   if (kind === 'Suspend') return entered;
-  return telling(entered, warning('DeployFailed', `${failure.message}; rolling back to ${scene.status.deployHash}`));
+  const message = clauses(failure.message, `rolling back to ${scene.status.deployHash}`);
+  return telling(entered, warning('DeployFailed', message));
 }
 
 /** What a call that failed leaves behind: the machine decides from it whether to wait, to try again, or to give the phase up. */

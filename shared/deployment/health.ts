@@ -1,7 +1,7 @@
 // What clusterStatus and jobStatus say: the print columns of kubectl, the counts that an HPA reads, the health a person trusts.
 
 import { formatTime } from '../units.ts';
-import { hasEnded, jobStateOf, known } from './scene.ts';
+import { classify, hasEnded, jobStateOf, known } from './scene.ts';
 import type {
   Checkpoints,
   Cluster,
@@ -46,6 +46,9 @@ export function describeCluster(
   };
 }
 
+/** Where no cluster is there. Its health is nobody's. */
+export const NO_CLUSTER: ClusterStatus = { numberOfTaskManagers: 0, healthyTaskManagers: 0 };
+
 /** One that has registered but not yet sent a heartbeat reports 0. */
 function isAlive({ lastHeartbeatTime }: TaskManager, now: number): boolean {
   return lastHeartbeatTime === 0 || now - lastHeartbeatTime <= HEARTBEAT_SECONDS * 1000;
@@ -55,19 +58,58 @@ function isAlive({ lastHeartbeatTime }: TaskManager, now: number): boolean {
 export function describeJob(before: JobStatus = {}, view: JobView | undefined, now: number): JobStatus {
   if (view === undefined || 'unreadable' in view.job) return before;
   const job = view.job.value;
-  if (job === undefined) return { ...before, state: LOST, health: 'Red' };
+  const { restartLoopTime: _, ...past } = before;
+  if (job === undefined) return { ...past, state: LOST, health: 'Red' };
   const checkpoints = describeCheckpoints(known(view.checkpoints));
   const counts = countTasks(job.vertices);
-  const failing = job.state === 'FAILING' ? { lastFailingTime: formatTime(now) } : {};
+  const restarts = known(view.restarts);
   const status: JobStatus = {
-    ...before,
+    ...past,
     ...checkpoints,
     ...counts,
-    ...failing,
+    ...(restarts !== undefined && { jobRestartCount: restarts }),
+    ...describeFailures(before, job, view, now),
     state: job.state,
     startTime: formatTime(job.startTime),
   };
   return { ...status, health: judgeJob(status, job, now) };
+}
+
+/** A job that has failed so often within so long is in a loop, until it has not failed for as long. */
+export const LOOP_FAILURES = 3;
+export const LOOP_SECONDS = 600;
+
+/** When it failed last, and since when again and again. A failure after which Flink restarted it is seen in the next look too. */
+function describeFailures(
+  { lastFailingTime, restartLoopTime }: JobStatus,
+  { state }: Job,
+  { failures }: JobView,
+  now: number,
+): Partial<JobStatus> {
+  if (state === 'FAILING') return { lastFailingTime: formatTime(now), ...(restartLoopTime && { restartLoopTime }) };
+  const times = known(failures)?.times;
+  // Whether it has failed since is not known: what was known stands.
+  if (times === undefined) return restartLoopTime === undefined ? {} : { restartLoopTime };
+  const [latest] = times;
+  if (latest === undefined) return {};
+  const last = { lastFailingTime: latestTime(lastFailingTime, latest) };
+  if (hasEnded(classify(state)) || !isWithin(last.lastFailingTime, LOOP_SECONDS, now)) return last;
+  const first = times[LOOP_FAILURES - 1];
+  const isLoop = first !== undefined && latest - first <= LOOP_SECONDS * 1000;
+  const since = restartLoopTime ?? (isLoop ? formatTime(first) : undefined);
+  return since === undefined ? last : { ...last, restartLoopTime: since };
+}
+
+/** A history begins anew with its JobManager. */
+function latestTime(before: string | null | undefined, time: number): string {
+  return before && Date.parse(before) > time ? before : formatTime(time);
+}
+
+/** A job whose cluster has been deleted: it has ended as it did, or else with its JobManager. */
+export function describeEnd(job: JobStatus): JobStatus {
+  const { restartLoopTime: _, ...past } = job;
+  const hasItself = job.state === LOST || hasEnded(classify(job.state ?? ''));
+  return { ...past, state: hasItself ? (job.state ?? LOST) : LOST, health: 'Red', runningTasks: 0 };
 }
 
 /** Not a word of Flink: its JobManager does not know the job any more. */
@@ -75,11 +117,10 @@ const LOST = 'LOST';
 
 function describeCheckpoints(checkpoints: Checkpoints | undefined): Partial<JobStatus> {
   if (checkpoints === undefined) return {};
-  const { completed, failed, restored, latestCompleted, latestRestored } = checkpoints;
+  const { completed, failed, latestCompleted, latestRestored } = checkpoints;
   return {
     completedCheckpointCount: completed,
     failedCheckpointCount: failed,
-    jobRestartCount: restored,
     ...(latestCompleted && {
       lastCheckpoint: latestCompleted.path,
       lastCheckpointTime: formatTime(latestCompleted.time),
@@ -102,6 +143,7 @@ function judgeJob(status: JobStatus, job: Job, now: number): Health {
   const { state, isBatch } = job;
   if (RED_STATES.includes(state)) return 'Red';
   if (state === 'FINISHED') return 'Green';
+  if (status.restartLoopTime !== undefined) return 'Red';
   const overdue = findOverdueVertices(job);
   if (isWithin(status.lastFailingTime, FAILING_SECONDS, now) || overdue.some(({ status: word }) => word === 'CREATED'))
     return 'Red';

@@ -22,7 +22,6 @@ export interface JobQuestions {
   readonly checkpoints: boolean;
   readonly checkpointConfig: boolean;
   readonly resourceRequirements: boolean;
-  readonly failureCause: boolean;
   readonly savepointTriggerId?: string;
 }
 
@@ -73,13 +72,11 @@ function questionsOfJob({ status, options }: Scene, jobId: string): JobQuestions
   const isEnding = phase === 'Savepointing' || phase === 'Recovering' || phase === 'RollingBackJob';
   const isAtRest = rollout === undefined;
   const mayBeSaved = (isOld && isEnding) || phase === 'Deleting';
-  const isTroubled = jobStatus?.state !== 'RUNNING' || jobId === rollout?.jobId || jobId === rollout?.rollbackJobId;
   return {
     jobId,
     checkpoints: true,
     checkpointConfig: isOld && (isEnding || (isAtRest && (options.scalesInPlace || options.restartsFromCheckpoint))),
     resourceRequirements: isOld && (isAtRest ? options.scalesInPlace : rollout.kind === 'InPlace'),
-    failureCause: isTroubled,
     ...(mayBeSaved && savepointTriggerId && { savepointTriggerId }),
   };
 }

@@ -29,6 +29,7 @@ import {
   telling,
   warning,
 } from './scene.ts';
+import { clauses, sentences } from './sentences.ts';
 import { findRestorePath, isUnsettled } from './stop-old-job.ts';
 import {
   isAnotherProcess,
@@ -78,12 +79,12 @@ function mayBeOvertaken(scene: Scene, old: JobState): boolean {
 /** Says what must be done by hand: nothing runs now. */
 function giveUp(scene: Scene, failure: Failure, cause?: string): Transition {
   const { savepointPath } = scene.status;
-  const from = savepointPath ? `; its state is in ${savepointPath}` : '';
+  const from = savepointPath ? `its state is in ${savepointPath}` : '';
   const reason = cause ?? scene.status.lastSeenError?.appError ?? 'it did not come back in time';
-  const message = `The old job could not be brought back: ${reason}${from}`;
+  const message = clauses(`The old job could not be brought back: ${reason}`, from);
   const failed = failDeploy(
     scene,
-    { reason: ROLLBACK_FAILED, message: `${failure.message}. ${message}` },
+    { reason: ROLLBACK_FAILED, message: sentences(failure.message, message) },
     { jobStatus: abandonedJob(scene) },
   );
   return telling(failed, warning('RollbackFailed', message));
@@ -227,7 +228,7 @@ function resubmit(scene: Scene, { failure, wait }: Rollback): Transition {
   const view = jobViewOf(scene, hash, rollout.rollbackJobId);
   const job = jobOf(view);
   if (job !== undefined) {
-    const verdict = judgeStart(scene, job, known(view?.failureCause) ?? '');
+    const verdict = judgeStart(scene, job, view);
     if (verdict === 'Waiting') return rollout.isRollbackSubmitted === true ? stay(scene) : noteResubmitted(scene);
     if (verdict !== 'Up' && isUnsettled(view)) return wait([]);
     if (verdict !== 'Up') return tryAgain(withProgress(scene, view), failure, verdict.message);

@@ -2,6 +2,7 @@
 
 import { formatTime } from '../units.ts';
 import { fingerprintOf, revisionName, revisionOf, specDigest } from './identity.ts';
+import { clauses } from './sentences.ts';
 import type {
   Application,
   ApplicationSpec,
@@ -146,6 +147,12 @@ export function isAtRest({ phase }: ApplicationStatus): boolean {
   return phase === 'Running' || phase === 'DeployFailed' || phase === 'Suspended';
 }
 
+/** BlueGreen: the user has named one of the versions to end. */
+export function isTearingDown({ options, status }: Scene): boolean {
+  const { tearDownVersionHash: hash } = options;
+  return hash !== '' && (hash === status.deployHash || hash === status.updatingHash);
+}
+
 /** Nothing has been deployed yet. */
 export function isFirstDeploy({ status }: Scene): boolean {
   return !status.deployHash;
@@ -193,7 +200,7 @@ export function toColour(version: string | undefined): Colour | undefined {
 
 /** What hinders the pods of a cluster that does not come up, for the end of a sentence. */
 export function hindrancesOf({ troubles }: Observation): string {
-  return troubles.length > 0 ? `: ${troubles.join('; ')}` : '';
+  return troubles.length > 0 ? `: ${clauses(...troubles)}` : '';
 }
 
 /** What the JobManager of a cluster said of a job. @returns undefined when it was not asked */

@@ -8,7 +8,8 @@ import { describeConditions } from './conditions.ts';
 import { beginDeleting, deleteApplication } from './delete.ts';
 import { runBoth } from './dual-running.ts';
 import { mustWait } from './failures.ts';
-import { describeCluster, describeJob } from './health.ts';
+import { describeCluster, describeEnd, describeJob, NO_CLUSTER } from './health.ts';
+import { tellOfJobs } from './job-events.ts';
 import { hasEndingJobs, leftoverHashes } from './remove-cluster.ts';
 import { rescale } from './rescale.ts';
 import { rollBackJob } from './roll-back.ts';
@@ -17,19 +18,19 @@ import {
   createScene,
   isAtRest,
   isBlueGreen,
+  isTearingDown,
   jobViewOf,
   type Scene,
   type StepInput,
   stay,
   type Transition,
   telling,
-  warning,
 } from './scene.ts';
 import { cancelOldJob, recoverFromCheckpoint, takeSavepoint } from './stop-old-job.ts';
 import { submitJob } from './submit.ts';
 import { keepSuspended } from './suspended.ts';
 import { adopt, isForeign } from './take-over.ts';
-import type { ApplicationStatus, Effect, Event, Failure, JobStatus, VersionStatus } from './types.ts';
+import type { ApplicationStatus, Effect, Failure, VersionStatus } from './types.ts';
 
 export interface Step extends Transition {
   /** Whether the application is on its way somewhere: it is looked at again in a few seconds, not in a minute. */
@@ -126,7 +127,7 @@ function recordReplicas({ application: { spec } }: Scene, status: ApplicationSta
 function observeStatus(scene: Scene, status: ApplicationStatus): ApplicationStatus {
   const { observation, now } = scene;
   const hash = status.deployHash || status.rollout?.hash;
-  if (!hash) return status;
+  if (!hash) return withoutCluster(scene, status);
   const isNew = status.rollout?.jobId !== undefined && status.jobStatus?.jobID === status.rollout.jobId;
   const jobHash = isNew && status.phase !== 'DualRunning' ? status.rollout?.hash : status.deployHash;
   const clusterStatus = describeCluster(
@@ -138,6 +139,18 @@ function observeStatus(scene: Scene, status: ApplicationStatus): ApplicationStat
   const jobStatus = describeJob(status.jobStatus, jobViewOf(scene, jobHash, status.jobStatus?.jobID), now);
   const seen = { ...status, clusterStatus, ...(Object.keys(jobStatus).length > 0 && { jobStatus }) };
   return isBlueGreen(scene) ? { ...seen, versionStatuses: describeVersions(scene, seen) } : seen;
+}
+
+/** After a first deploy that failed nothing runs, and the status describes neither its cluster nor its job as if they did. */
+function withoutCluster(scene: Scene, status: ApplicationStatus): ApplicationStatus {
+  if (status.failedDeploy === undefined) return status;
+  const { clusterStatus, jobStatus } = status;
+  const view = jobViewOf(scene, scene.status.rollout?.hash, jobStatus?.jobID);
+  return {
+    ...status,
+    ...(clusterStatus && { clusterStatus: NO_CLUSTER }),
+    ...(jobStatus && { jobStatus: describeEnd(describeJob(jobStatus, view, scene.now)) }),
+  };
 }
 
 /** Index 0 is what is deployed, 1 what is on its way. */
@@ -169,26 +182,6 @@ function describeVersions(scene: Scene, status: ApplicationStatus): readonly Ver
   return [deployed, updating];
 }
 
-/** A job that fails or is lost at rest is told once, loudly; one that is being torn down is meant to end. */
-function tellOfJobs(scene: Scene, after: ApplicationStatus): readonly Event[] {
-  const { status: before } = scene;
-  if (!PHASES_AT_REST.includes(after.phase ?? '') || isTearingDown(scene)) return [];
-  return [
-    ...tellOfJob(before.jobStatus, after.jobStatus),
-    ...tellOfJob(before.versionStatuses?.[1]?.jobStatus, after.versionStatuses?.[1]?.jobStatus),
-  ];
-}
-
-function tellOfJob(before: JobStatus = {}, { jobID, state }: JobStatus = {}): readonly Event[] {
-  if (state === before.state || jobID !== before.jobID) return [];
-  if (state === 'LOST') return [warning('JobLost', `The JobManager does not know job ${jobID} any more`)];
-  if (state === 'FAILED') return [warning('JobFailed', `Job ${jobID} has failed`)];
-  if (state === 'CANCELED') return [warning('JobCanceled', `Job ${jobID} was cancelled, and not by Headrace`)];
-  return [];
-}
-
-const PHASES_AT_REST = ['Running', 'DeployFailed', 'DualRunning'];
-
 function isInTransition(scene: Scene, { status }: Transition, standsAside: Failure | undefined): boolean {
   if (standsAside !== undefined) return false;
   const { phase = '' } = status;
@@ -196,10 +189,5 @@ function isInTransition(scene: Scene, { status }: Transition, standsAside: Failu
   if (phase === 'DualRunning') return isTearingDown(scene);
   if (phase === 'Suspended') return leftoverHashes({ ...scene, status }).length > 0;
   if (isAtRest(status)) return hasEndingJobs(scene);
-  return !PHASES_AT_REST.includes(phase);
-}
-
-function isTearingDown({ options, status }: Scene): boolean {
-  const { tearDownVersionHash: hash } = options;
-  return hash !== '' && (hash === status.deployHash || hash === status.updatingHash);
+  return true;
 }

@@ -43,6 +43,7 @@ import type {
   Job,
   JobStatus,
   JobSubmission,
+  JobView,
   Revision,
   Rollout,
 } from './types.ts';
@@ -73,7 +74,7 @@ export function submitJob(scene: Scene): Transition {
   const job = jobOf(view);
   if (job === undefined) return avoidSecondJob(scene) ?? handOver(scene, revision, jobStateOf(view));
   if (rollout.isSubmitted !== true) return noteSubmitted(scene, job);
-  return judgeJob(scene, revision, job, known(view?.failureCause) ?? '');
+  return judgeJob(scene, revision, job, view);
 }
 
 /** The old job was seen to end before this phase; should it be there again all the same, no other is begun beside it. */
@@ -289,19 +290,26 @@ export function newJobStatus({ status, now }: Scene, jobID: string, restorePath:
 /** Whether a job that was just begun has come up. */
 export type Verdict = 'Up' | 'Waiting' | Failure;
 
-function judgeJob(scene: Scene, revision: Revision, job: Job, cause: string): Transition {
-  const verdict = judgeStart(scene, job, cause);
+function judgeJob(scene: Scene, revision: Revision, job: Job, view: JobView | undefined): Transition {
+  const verdict = judgeStart(scene, job, view);
   if (verdict === 'Up') return succeed(scene, revision, job);
   if (verdict === 'Waiting') return stay(scene);
   return telling(rollBack(scene, verdict), warning('JobMonitoringFailed', verdict.message));
 }
 
+/** For so long after the deadline it is waited for why a job has failed. */
+const CAUSE_GRACE_SECONDS = 30;
+
 /** A job is up when every vertex that would have begun by now runs or has finished; one that is looked at late is not held to be late. */
-export function judgeStart(scene: Scene, job: Job, cause: string): Verdict {
+export function judgeStart(scene: Scene, job: Job, view: JobView | undefined): Verdict {
   const { now, options } = scene;
   const { id, state, vertices } = job;
-  const why = cause === '' ? '' : `: ${cause}`;
+  const failures = known(view?.failures);
+  const why = failures?.cause ? `: ${failures.cause}` : '';
   if (state === 'FINISHED') return 'Up';
+  // The cause is known some seconds after the state, and is not recorded later.
+  const mayBeKnownLater = failures === undefined && !isPast(rolloutOf(scene).deadline, now, CAUSE_GRACE_SECONDS);
+  if (state === 'FAILED' && mayBeKnownLater) return 'Waiting';
   if (state === 'FAILED' || state === 'CANCELED')
     return { reason: 'JobMonitoringFailed', message: `Job ${id} is ${state}${why}` };
   const overdue = findOverdueVertices(job);

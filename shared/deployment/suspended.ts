@@ -4,6 +4,7 @@ import { findRefusal, tornDown } from './at-rest.ts';
 import { beginNewCluster } from './begin.ts';
 import { leftoverHashes, removal } from './remove-cluster.ts';
 import { normal, type Scene, stay, type Transition, telling } from './scene.ts';
+import { clauses } from './sentences.ts';
 import { beginningPath, isSuspensionWanted } from './suspension.ts';
 
 export function keepSuspended(scene: Scene): Transition {
@@ -31,6 +32,6 @@ export function describeSuspension(scene: Scene): string {
   const verb = revision === undefined ? 'is deployed' : 'resumes';
   if (isSuspensionWanted(scene)) return `${target} ${verb} ${from} when spec.suspend is false`;
   const refusal = findRefusal(scene)?.message;
-  const why = 'faults' in desired ? `the spec cannot be deployed: ${desired.faults.join('; ')}` : refusal;
+  const why = 'faults' in desired ? `the spec cannot be deployed: ${clauses(...desired.faults)}` : refusal;
   return `${target} ${verb} ${from}${why === undefined ? '' : `, but ${why}`}`;
 }

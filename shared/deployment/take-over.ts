@@ -15,6 +15,7 @@ import {
   type Transition,
   type WantedRevision,
 } from './scene.ts';
+import { clauses } from './sentences.ts';
 import { recordJob } from './submit.ts';
 import { taskManagerSelector } from './templates.ts';
 import type { Application, ApplicationStatus, Cluster, Failure, Phase, Rollout, StatusWriter } from './types.ts';
@@ -67,7 +68,7 @@ const TAKE_OVER = 'headrace.dev/take-over';
 /** @returns what the adoption comes to, or why it has to wait for the user */
 export function adopt(scene: Scene): Transition | Failure {
   const { desired, status, application } = scene;
-  if ('faults' in desired) return { reason: 'InvalidSpec', message: desired.faults.join('; ') };
+  if ('faults' in desired) return { reason: 'InvalidSpec', message: clauses(...desired.faults) };
   const say = application.annotations[TAKE_OVER]?.toLowerCase();
   if (say === 'redeploy')
     return isJobUntouched(status.phase) ? beginNewCluster(scene, desired) : inProgress(status.phase);

@@ -380,12 +380,15 @@ export interface JobStatus {
   readonly programArgsList?: readonly string[];
   readonly allowNonRestoredState?: boolean;
   readonly startTime?: string | null;
+  /** Flink's numRestarts. */
   readonly jobRestartCount?: number;
   readonly completedCheckpointCount?: number;
   readonly failedCheckpointCount?: number;
   readonly restorePath?: string;
   readonly restoreTime?: string | null;
   readonly lastFailingTime?: string | null;
+  /** Since when the job fails again and again; absent while it does not. */
+  readonly restartLoopTime?: string;
   readonly lastCheckpoint?: string;
   readonly lastCheckpointTime?: string | null;
   readonly runningTasks?: number;
@@ -497,8 +500,18 @@ export interface JobView {
   readonly savepoint?: Reading<Savepoint>;
   /** undefined: the scheduler is not the adaptive one. */
   readonly resourceRequirements?: Reading<ResourceRequirements | undefined>;
-  /** Root cause of the job's last failure; empty when there was none. */
-  readonly failureCause?: Reading<string>;
+  /** Unreadable too while the JobManager says less of a job that has failed than it will in a moment. */
+  readonly failures?: Reading<JobFailures>;
+  /** Flink's numRestarts, since its JobManager began; undefined while the JobManager has not collected it yet. */
+  readonly restarts?: Reading<number | undefined>;
+}
+
+/** The latest failures of a job, those after which Flink restarted it too. */
+export interface JobFailures {
+  /** Root cause of the newest one; empty when there was none, or Flink does not say. */
+  readonly cause: string;
+  /** When they were, epoch milliseconds of the JobManager's clock, the newest first; at most three. */
+  readonly times: readonly number[];
 }
 
 export interface ClusterOverview {
@@ -545,7 +558,6 @@ export interface Vertex {
 export interface Checkpoints {
   readonly completed: number;
   readonly failed: number;
-  readonly restored: number;
   readonly latestCompleted?: { readonly path: string; readonly time: number };
   readonly latestSavepoint?: { readonly path: string; readonly time: number };
   readonly latestRestored?: { readonly path: string; readonly time: number; readonly isSavepoint: boolean };

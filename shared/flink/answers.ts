@@ -5,6 +5,7 @@ import type {
   CheckpointConfig as CheckpointConfigView,
   Checkpoints as CheckpointsView,
   ClusterOverview,
+  JobFailures,
   JobSummary,
   Job as JobView,
   ResourceRequirements as ResourceRequirementsView,
@@ -120,14 +121,13 @@ const Restored = z
 /** /jobs/:id/checkpoints, and whether the latest one was deleted since the page was made. */
 export const Checkpoints = z
   .object({
-    counts: z.object({ completed: Count, failed: Count, restored: Count }),
+    counts: z.object({ completed: Count, failed: Count }),
     latest: z.object({ completed: Completed, savepoint: Completed, restored: Restored }),
   })
-  .transform(({ counts: { completed, failed, restored }, latest }) => {
+  .transform(({ counts: { completed, failed }, latest }) => {
     const checkpoints: CheckpointsView = {
       completed,
       failed,
-      restored,
       ...(latest.completed && { latestCompleted: { path: latest.completed.path, time: latest.completed.time } }),
       ...(latest.savepoint && { latestSavepoint: { path: latest.savepoint.path, time: latest.savepoint.time } }),
       ...(latest.restored && { latestRestored: latest.restored }),
@@ -154,16 +154,28 @@ export const CheckpointConfig = z
     }),
   );
 
-/** /jobs/:id/exceptions, as the root cause of the newest one; empty when there is none. Flink 2.x has only the history. */
+/** /jobs/:id/exceptions, the newest first. Flink 2.x has only the history, which the adaptive scheduler of 1.20 leaves empty at times. */
 export const Exceptions = z
   .object({
     'root-exception': z.string().nullish(),
-    exceptionHistory: z.object({ entries: z.array(z.object({ stacktrace: z.string() })) }).optional(),
+    timestamp: Count.nullish(),
+    exceptionHistory: z.object({ entries: z.array(z.object({ stacktrace: z.string(), timestamp: Count })) }).optional(),
   })
   .refine((page) => 'exceptionHistory' in page || 'root-exception' in page, { error: 'must have exceptionHistory' })
-  .transform(({ exceptionHistory, ...older }) =>
-    rootCause(exceptionHistory?.entries[0]?.stacktrace ?? older['root-exception'] ?? ''),
-  );
+  .transform(({ exceptionHistory, ...older }): JobFailures => {
+    const entries = exceptionHistory?.entries ?? [];
+    const [newest] = entries;
+    if (newest !== undefined)
+      return { cause: rootCause(newest.stacktrace), times: entries.map(({ timestamp }) => timestamp) };
+    const { timestamp } = older;
+    return { cause: rootCause(older['root-exception'] ?? ''), times: timestamp == null ? [] : [timestamp] };
+  });
+
+/** /jobs/:id/metrics?get=numRestarts; empty until the JobManager has collected its metrics for the first time. */
+export const Restarts = z
+  .array(z.object({ id: z.string(), value: z.string() }))
+  .transform((metrics) => metrics.find(({ id }) => id === 'numRestarts')?.value)
+  .transform((value) => (value === undefined || !/^\d+$/.test(value) ? undefined : Number(value)));
 
 /** /jobs/:id/savepoints/:triggerId; one that failed is COMPLETED too. */
 export const Savepoint = z

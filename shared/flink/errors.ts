@@ -10,6 +10,7 @@ export type JobManagerMethod =
   | 'GetDashboardConfiguration'
   | 'GetCheckpointConfig'
   | 'GetExceptions'
+  | 'GetJobMetrics'
   | 'GetJobPlan'
   | 'CheckSavepointStatus'
   | 'SavepointJob'

@@ -7,6 +7,7 @@ import type {
   CheckpointConfig as CheckpointConfigView,
   Checkpoints as CheckpointsView,
   ClusterOverview,
+  JobFailures,
   JobRequest,
   JobSubmission,
   JobSummary,
@@ -30,6 +31,7 @@ import {
   RefreshInterval,
   Refusal,
   ResourceRequirements,
+  Restarts,
   Savepoint,
   Submitted,
   TaskManagers,
@@ -74,8 +76,15 @@ export interface JobManager {
   checkpoints(jobId: string, hasEnded: boolean): Promise<CheckpointsView | undefined>;
   /** @returns undefined when there is no such job */
   checkpointConfig(jobId: string): Promise<CheckpointConfigView | undefined>;
-  /** @returns root cause of the job's last failure; empty when there was none, or there is no such job */
-  failureCause(jobId: string): Promise<string>;
+  /** @returns none where there is no such job */
+  failures(jobId: string): Promise<JobFailures>;
+  /**
+   * How often Flink has restarted the job since its JobManager began (numRestarts). The JobManager collects its metrics every
+   * 10 s at most, and only when asked: a value is that of the question before.
+   *
+   * @returns undefined where it has collected none yet, or there is no such job
+   */
+  restarts(jobId: string): Promise<number | undefined>;
   /** What the jar would run. Its main method is run for that, and for as long as it takes, but no job is submitted. */
   plan(request: JobRequest): Promise<Plan>;
   /** A savepoint is known for some minutes after it has ended (rest.async.store-duration), and not to another JobManager. */
@@ -108,6 +117,9 @@ const QUESTION: Limits = { timeoutMilliseconds: 5000, maxAttempts: 2, budgetMill
 const ORDER: Limits = { timeoutMilliseconds: 10_000, maxAttempts: 2, budgetMilliseconds: 12_000 };
 /** As long as a main method may take that is waited for. Flink goes on with it when nobody waits. */
 const MAIN: Limits = { timeoutMilliseconds: 25_000, maxAttempts: 2, budgetMilliseconds: 25_000 };
+
+/** So many failures of a job are read: as many as make a loop (deployment/health.ts). */
+const MAX_FAILURES = 3;
 
 /** Milliseconds beyond web.refresh-interval, for a page that was on its way. */
 const REFRESH_MARGIN = 1000;
@@ -161,9 +173,11 @@ export function createJobManager(client: KubernetesClient, { namespace, service 
       return found && hasEnded ? settle(found, isSettled) : found?.checkpoints;
     },
     checkpointConfig: (jobId) => find('GetCheckpointConfig', jobPath(jobId, '/checkpoints/config'), CheckpointConfig),
-    async failureCause(jobId) {
-      return (await find('GetExceptions', jobPath(jobId, '/exceptions?maxExceptions=1'), Exceptions)) ?? '';
+    async failures(jobId) {
+      const path = jobPath(jobId, `/exceptions?maxExceptions=${MAX_FAILURES}`);
+      return (await find('GetExceptions', path, Exceptions)) ?? { cause: '', times: [] };
     },
+    restarts: (jobId) => find('GetJobMetrics', jobPath(jobId, '/metrics?get=numRestarts'), Restarts),
     async plan(request) {
       const method = 'GetJobPlan';
       const body = programOf(request);

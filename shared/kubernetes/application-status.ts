@@ -48,6 +48,7 @@ const JobStatus = lenient<JobFields>({
   restorePath: z.string(),
   restoreTime: Time,
   lastFailingTime: Time,
+  restartLoopTime: z.string(),
   lastCheckpoint: z.string(),
   lastCheckpointTime: Time,
   runningTasks: Count,

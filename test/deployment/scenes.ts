@@ -211,28 +211,26 @@ interface JobParts {
   readonly config?: Partial<CheckpointConfig>;
   readonly savepoint?: Savepoint;
   readonly requirements?: ResourceRequirements;
-  readonly cause?: string;
+  /** Why it failed last; undefined: its JobManager does not know yet. Default: it never did. */
+  readonly cause?: string | undefined;
+  /** How many seconds ago each of its failures was, the newest first. */
+  readonly failedSecondsAgo?: readonly number[];
+  readonly restarts?: number;
 }
 
 /** What a JobManager says of a job: checkpoints are taken and kept, none is complete yet, no savepoint is known. */
 export function aJob({ state = 'RUNNING', savepoint = { state: 'Unknown' }, ...parts }: JobParts = {}): JobView {
   if (state === 'SILENT') return { job: { unreadable: 'connect ECONNREFUSED' } };
-  const {
-    vertices = [{}],
-    isBatch = false,
-    startTime = NOW - 3600_000,
-    checkpoints,
-    config,
-    requirements,
-    cause = '',
-  } = parts;
+  const { vertices = [{}], isBatch = false, startTime = NOW - 3600_000, checkpoints, config, requirements } = parts;
+  const { cause = '', failedSecondsAgo = [], restarts } = parts;
+  const isCauseKnown = !('cause' in parts && parts.cause === undefined);
   const job: Job | undefined =
     state === 'LOST'
       ? undefined
       : { id: '', state, isBatch, startTime, vertices: vertices.map((vertex) => aVertex(vertex)) };
   return {
     job: { value: job },
-    checkpoints: { value: state === 'LOST' ? undefined : { completed: 0, failed: 0, restored: 0, ...checkpoints } },
+    checkpoints: { value: state === 'LOST' ? undefined : { completed: 0, failed: 0, ...checkpoints } },
     checkpointConfig: {
       value:
         state === 'LOST'
@@ -241,7 +239,10 @@ export function aJob({ state = 'RUNNING', savepoint = { state: 'Unknown' }, ...p
     },
     savepoint: { value: savepoint },
     resourceRequirements: { value: requirements },
-    failureCause: { value: cause },
+    failures: isCauseKnown
+      ? { value: { cause, times: failedSecondsAgo.map((age) => NOW - age * 1000) } }
+      : { unreadable: 'older than its failure' },
+    restarts: { value: restarts },
   };
 }
 

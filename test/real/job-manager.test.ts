@@ -161,7 +161,9 @@ describe.each(flinkVersions)('a JobManager of Flink %s', (version) => {
     const error = await failureOf(jobManager.submit(nowhere));
 
     expect(error).toMatchObject({ code: '400 Bad Request', isFailFast: true });
-    expect(await jobManager.failureCause(thirdJob)).toContain('java.io.FileNotFoundException: Cannot find checkpoint');
+    expect((await jobManager.failures(thirdJob)).cause).toContain(
+      'java.io.FileNotFoundException: Cannot find checkpoint',
+    );
     expect(await jobManager.jobs()).toContainEqual({ id: thirdJob, state: 'FAILED' });
   });
 

@@ -14,8 +14,10 @@ import {
   NEW_REVISION,
   newJob,
   OLD,
+  OLD_JOB,
   OLD_REVISION,
   oldJob,
+  reasonsOf,
   secondsAgo,
 } from '../scenes.ts';
 
@@ -110,6 +112,50 @@ describe('Deployed', () => {
 });
 
 describe('JobRunning', () => {
+  it('names the parallelism of the new job before the deploy has ended', () => {
+    const next = midway('SubmittingJob', {
+      rollout: { jobId: NEW_JOB, isSubmitted: true },
+      status: { jobStatus: { jobID: NEW_JOB, state: 'RUNNING', parallelism: 2 } },
+      next: newJob({ vertices: [{ status: 'RUNNING' }, { id: 'sink', status: 'SCHEDULED' }] }),
+    });
+
+    expect(conditionOf(next, 'JobRunning')?.message).toBe(`Job ${NEW_JOB} runs with parallelism 4`);
+  });
+
+  it('says that a job that runs fails again and again, and why', () => {
+    const next = atRest({ old: oldJob({ failedSecondsAgo: [5, 15, 25], cause: 'the disk is full.' }) });
+
+    expect(conditionOf(next, 'JobRunning')).toMatchObject({
+      status: 'True',
+      reason: 'JobRestartLoop',
+      message: `Job ${OLD_JOB} runs with parallelism 4; it fails again and again since ${secondsAgo(25)}: the disk is full.`,
+    });
+    expect(next.events).toEqual([
+      {
+        type: 'Warning',
+        reason: 'JobRestartLoop',
+        message: `Job ${OLD_JOB} has failed 3 times within 10 minutes: the disk is full.`,
+      },
+    ]);
+  });
+
+  it('reports a loop once, and its end once', () => {
+    const jobStatus = { jobID: OLD_JOB, state: 'RUNNING', restartLoopTime: secondsAgo(900) };
+    const look = (failedSecondsAgo: readonly number[]) =>
+      reasonsOf(atRest({ status: { jobStatus }, old: oldJob({ failedSecondsAgo }) }));
+
+    expect(look([5, 15, 25])).toEqual([]);
+    expect(look([600, 700, 800])).toEqual([]);
+    expect(look([601, 700, 800])).toEqual(['JobStable']);
+  });
+
+  it('ends what it says of a failed job with one full stop', () => {
+    const next = atRest({ old: oldJob({ state: 'FAILED', cause: 'not enough resources.' }) });
+
+    expect(conditionOf(next, 'JobRunning')?.message).toMatch(/not enough resources\. restartPolicy is Never/);
+    expect(next.events[0]?.message).toBe(`Job ${OLD_JOB} has failed: not enough resources.`);
+  });
+
   it.each`
     state           | status       | reason
     ${'RUNNING'}    | ${'True'}    | ${'JobRunning'}

@@ -127,6 +127,56 @@ describe('describeJob', () => {
     expect(describeJob({}, aJob({ state: 'FAILING' }), NOW).lastFailingTime).toBe(inSeconds(0));
   });
 
+  it.each`
+    failedSecondsAgo   | health     | since
+    ${[60]}            | ${'Red'}   | ${undefined}
+    ${[61]}            | ${'Green'} | ${undefined}
+    ${[61, 100]}       | ${'Green'} | ${undefined}
+    ${[61, 300, 661]}  | ${'Red'}   | ${661}
+    ${[61, 300, 662]}  | ${'Green'} | ${undefined}
+    ${[600, 700, 800]} | ${'Red'}   | ${800}
+    ${[601, 700, 800]} | ${'Green'} | ${undefined}
+    ${[-5, 5, 15]}     | ${'Red'}   | ${15}
+  `('is $health when a job that runs has failed $failedSecondsAgo s ago', ({ failedSecondsAgo, health, since }) => {
+    const job = describeJob({}, aJob({ failedSecondsAgo }), NOW);
+
+    expect(job).toMatchObject({ health, lastFailingTime: secondsAgo(failedSecondsAgo[0]) });
+    expect(job.restartLoopTime).toBe(since === undefined ? undefined : secondsAgo(since));
+  });
+
+  describe('that was in a loop', () => {
+    const before = { lastFailingTime: secondsAgo(100), restartLoopTime: secondsAgo(3000), health: 'Red' } as const;
+
+    it.each([
+      ['until it has not failed for ten minutes', [600, 1300], secondsAgo(3000)],
+      ['no longer when it has not', [601, 700, 800], undefined],
+      ['no longer of a JobManager that knows of no failure', [], undefined],
+    ])('is %s', (_, failedSecondsAgo, restartLoopTime) => {
+      const last = { ...before, lastFailingTime: secondsAgo(failedSecondsAgo[0] ?? 700) };
+
+      expect(describeJob(last, aJob({ failedSecondsAgo }), NOW).restartLoopTime).toBe(restartLoopTime);
+    });
+
+    it('stays so while its failures cannot be read', () => {
+      expect(describeJob(before, aJob({ cause: undefined }), NOW)).toMatchObject(before);
+    });
+
+    it.each(['FAILED', 'CANCELED', 'LOST'])('is not when it is %s', (state) => {
+      expect(describeJob(before, aJob({ state, failedSecondsAgo: [1, 2, 3] }), NOW)).not.toHaveProperty(
+        'restartLoopTime',
+      );
+    });
+  });
+
+  it.each([
+    ['counts restarts as Flink does', 3, 3],
+    ['keeps the count while its JobManager has collected none', undefined, 2],
+  ])('%s', (_, restarts, jobRestartCount) => {
+    const view = { ...aJob(), restarts: { value: restarts } };
+
+    expect(describeJob({ jobRestartCount: 2 }, view, NOW).jobRestartCount).toBe(jobRestartCount);
+  });
+
   it('counts tasks and checkpoints', () => {
     const view = aJob({
       vertices: [
@@ -136,7 +186,6 @@ describe('describeJob', () => {
       checkpoints: {
         completed: 9,
         failed: 1,
-        restored: 2,
         latestCompleted: completed(CHECKPOINT, 10),
         latestRestored: { ...completed(SAVEPOINT, 500), isSavepoint: true },
       },
@@ -148,7 +197,6 @@ describe('describeJob', () => {
       runningTasks: 5,
       completedCheckpointCount: 9,
       failedCheckpointCount: 1,
-      jobRestartCount: 2,
       lastCheckpoint: CHECKPOINT,
       lastCheckpointTime: secondsAgo(10),
       restorePath: SAVEPOINT,

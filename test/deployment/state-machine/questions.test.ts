@@ -65,7 +65,6 @@ describe('at rest', () => {
             checkpoints: true,
             checkpointConfig: false,
             resourceRequirements: false,
-            failureCause: false,
           },
         ],
       },
@@ -81,12 +80,6 @@ describe('at rest', () => {
       checkpointConfig,
       resourceRequirements,
     });
-  });
-
-  it('asks why a job does not run', () => {
-    const questions = ask({ status: { jobStatus: { jobID: OLD_JOB, state: 'FAILED' } } });
-
-    expect(asked(questions, OLD)?.of[0]?.failureCause).toBe(true);
   });
 
   it('asks nobody where there is no JobManager', () => {

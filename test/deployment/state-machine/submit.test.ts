@@ -12,6 +12,7 @@ import {
   aVertex,
   CHECKPOINT,
   completed,
+  conditionOf,
   effectsOf,
   firstDeploy,
   inSeconds,
@@ -273,6 +274,31 @@ describe('SubmittingJob', () => {
     expect(reasonsOf(next)).toEqual(['DeployFailed', 'JobMonitoringFailed']);
   });
 
+  it('waits for the cause of a failure that its JobManager does not know yet', () => {
+    const next = submitting({ rollout: SUBMITTED, next: newJob({ state: 'FAILED', cause: undefined }) });
+
+    expect(next.status).toMatchObject({ phase: 'SubmittingJob', rollout: SUBMITTED });
+    expect(next).toMatchObject({ effects: [], isInTransition: true });
+  });
+
+  it.each`
+    secondsAfter | phase
+    ${29}        | ${'SubmittingJob'}
+    ${30}        | ${'RollingBackJob'}
+  `('does not wait for it for ever: $phase $secondsAfter s after the deadline', ({ secondsAfter, phase }) => {
+    const rollout = { ...SUBMITTED, deadline: inSeconds(-secondsAfter) };
+
+    const next = submitting({ rollout, next: newJob({ state: 'FAILED', cause: undefined }) });
+
+    expect(next.status.phase).toBe(phase);
+  });
+
+  it('does not wait for the cause of a failure of which Flink says nothing', () => {
+    const next = submitting({ rollout: SUBMITTED, next: newJob({ state: 'FAILED', cause: '' }) });
+
+    expect(next.status.rollout?.failure?.message).toBe(`Job ${NEW_JOB} is FAILED`);
+  });
+
   it('rolls back when a vertex does not come up in time, and names it', () => {
     const next = submitting({
       rollout: { ...SUBMITTED, deadline: inSeconds(0) },
@@ -436,6 +462,46 @@ describe('a first deploy', () => {
     expect(next.status).toMatchObject({ phase: 'DeployFailed', failedDeploy: { reason: 'JobMonitoringFailed' } });
     expect(next.status.failedDeploy?.message).toContain('boom');
     expect(next.status.failedDeploy?.retryTime).toBe(inSeconds(300));
+  });
+
+  it('says afterwards that nothing runs, and why', () => {
+    const jobStatus = { jobID: NEW_JOB, state: 'RUNNING', health: 'Green', runningTasks: 4 } as const;
+    const failed = firstDeploy('SubmittingJob', {
+      rollout: SUBMITTED,
+      status: { jobStatus, clusterStatus: { numberOfTaskManagers: 2, health: 'Green' } },
+      next: newJob({ state: 'FAILED', cause: 'boom.' }),
+    });
+
+    expect(failed.status.jobStatus).toMatchObject({ jobID: NEW_JOB, state: 'FAILED', health: 'Red', runningTasks: 0 });
+    expect(failed.status.clusterStatus).toEqual({ numberOfTaskManagers: 0, healthyTaskManagers: 0 });
+    expect(conditionOf(failed, 'JobRunning')).toMatchObject({
+      status: 'False',
+      reason: 'JobFailed',
+      message: `Job ${NEW_JOB} is FAILED: boom. Nothing runs`,
+    });
+    expect(failed.events[0]?.message).toMatch(/: boom\. It is tried again at /);
+  });
+
+  it('says of a job whose cluster goes before it has ended that it is lost', () => {
+    const jobStatus = { jobID: NEW_JOB, state: 'RUNNING', health: 'Green' } as const;
+    const failed = firstDeploy('SubmittingJob', {
+      rollout: { ...SUBMITTED, deadline: inSeconds(0) },
+      status: { jobStatus },
+      next: newJob({ vertices: [{ status: 'SCHEDULED' }] }),
+    });
+
+    expect(failed.status.jobStatus).toMatchObject({ state: 'LOST', health: 'Red' });
+    expect(conditionOf(failed, 'JobRunning')).toMatchObject({ status: 'False', reason: 'NoJob' });
+  });
+
+  it('says so until the next attempt has a job of its own', () => {
+    const jobStatus = { jobID: OLD_JOB, state: 'FAILED', health: 'Red' } as const;
+    const failedDeploy = { revision: 'r', hash: NEW, parallelism: 4, taskManagers: 2, reason: 'x', message: 'boom' };
+    const status = { jobStatus, failedDeploy: { ...failedDeploy, time: secondsAgo(300), attempts: 1 } };
+
+    const next = firstDeploy('ClusterStarting', { status });
+
+    expect(conditionOf(next, 'JobRunning')).toMatchObject({ reason: 'JobFailed', message: 'boom. Nothing runs' });
   });
 });
 
