@@ -17,6 +17,8 @@ export interface WorkloadSettings {
   readonly terminationSeconds: number;
   /** For how many pods of Deployments the nodes have room; no limit by default. */
   readonly schedulablePods: number;
+  /** How many pods of Deployments there may be at all, by a ResourceQuota; no limit by default. */
+  readonly podQuota: number;
 }
 
 /** A container process came up, or went away. */
@@ -74,7 +76,14 @@ export class Workloads {
   readonly #pods = new Map<string, readonly Pod[]>();
   /** The Deployment of each pod, by "namespace/name". */
   readonly #owners = new Map<string, string>();
-  #settings: WorkloadSettings = { startSeconds: 10, terminationSeconds: 2, schedulablePods: Number.POSITIVE_INFINITY };
+  #settings: WorkloadSettings = {
+    startSeconds: 10,
+    terminationSeconds: 2,
+    schedulablePods: Number.POSITIVE_INFINITY,
+    podQuota: Number.POSITIVE_INFINITY,
+  };
+  /** The Deployments ("namespace/name") of which a pod was refused. */
+  readonly #refused = new Set<string>();
   #started = 0;
   #scheduled = 0;
 
@@ -128,6 +137,7 @@ export class Workloads {
 
   #lookAtHanging(): void {
     for (const [key, pods] of this.#pods) if (pods.some(({ stage }) => hangingStages.has(stage))) this.#look(key, 0);
+    for (const key of this.#refused) this.#look(key, 0);
   }
 
   #look(key: string, delayMs: number): void {
@@ -249,9 +259,13 @@ export class Workloads {
     for (const pod of [...outdated, ...this.#leastWanted(current, current.length - wanted)]) this.#end(pod);
     // As the strategy Recreate does: none of the new kind while there is one of the old.
     if (!all.some((pod) => pod.template !== template))
-      for (let count = current.length; count < wanted; count += 1) this.#start(key, deployment, template);
+      for (let count = current.length; count < wanted && this.#podCount < this.#settings.podQuota; count += 1)
+        this.#start(key, deployment, template);
     const pods = (this.#pods.get(key) ?? []).filter(({ owner }) => owner === deployment.metadata.uid);
-    this.#writeStatus(deployment, pods, template);
+    const isRefused = this.#podCount >= this.#settings.podQuota && pods.length < wanted;
+    if (isRefused) this.#refused.add(key);
+    else this.#refused.delete(key);
+    this.#writeStatus(deployment, pods, { template, isRefused });
   }
 
   /** Which pods a Deployment that shrinks gives up: those that are least use, those of least deletion cost, the youngest. */
@@ -301,7 +315,24 @@ export class Workloads {
     if (object) this.#store.put(reported(object, pod, this.#hindranceOf(pod)));
   }
 
-  #writeStatus(deployment: KubernetesObject, pods: readonly Pod[], template: string): void {
+  get #podCount(): number {
+    return [...this.#pods.values()].reduce((sum, pods) => sum + pods.length, 0);
+  }
+
+  /** What the ReplicaSet controller notes of a pod that the API server did not let it make. */
+  #replicaFailure({ metadata }: KubernetesObject, template: string): object {
+    const { podQuota } = this.#settings;
+    const pod = `${metadata.name}-${template}-${podSuffix(this.#started + 1)}`;
+    const used = `requested: pods=1, used: pods=${this.#podCount}, limited: pods=${podQuota}`;
+    const message = `pods "${pod}" is forbidden: exceeded quota: pods, ${used}`;
+    return { type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message };
+  }
+
+  #writeStatus(
+    deployment: KubernetesObject,
+    pods: readonly Pod[],
+    { template, isRefused }: { readonly template: string; readonly isRefused: boolean },
+  ): void {
     const staying = pods.filter(({ endTime }) => endTime === undefined);
     const ready = staying.filter(({ stage }) => stage === 'Ready').length;
     const updated = staying.filter((pod) => pod.template === template).length;
@@ -317,6 +348,7 @@ export class Workloads {
     const status = {
       observedGeneration,
       ...Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0)),
+      ...(isRefused && { conditions: [this.#replicaFailure(deployment, template)] }),
     };
     const annotations = { 'deployment.kubernetes.io/revision': '1', ...deployment.metadata.annotations };
     const next = { ...deployment, metadata: { ...deployment.metadata, annotations }, status };

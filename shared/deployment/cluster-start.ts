@@ -6,11 +6,12 @@ import { creation, isComplete } from './clusters.ts';
 import { failDeploy } from './failures.ts';
 import { areSameButForSize } from './identity.ts';
 import {
+  because,
+  blockersOf,
   clusterOf,
   deployedJobView,
   enter,
   exhaustion,
-  hindrancesOf,
   isBlueGreen,
   isFirstDeploy,
   isPast,
@@ -61,7 +62,7 @@ function newSelector(scene: Scene): string {
 
 /** ClusterStarting: waits for pods and slots, then asks whether the job could run there. */
 export function startCluster(scene: Scene): Transition {
-  const { options, now, observation } = scene;
+  const { options, now } = scene;
   const { hash, deadline } = rolloutOf(scene);
   const revision = targetRevision(scene);
   if (isSuspensionWanted(scene)) return withdrawToSuspend(scene);
@@ -82,7 +83,7 @@ export function startCluster(scene: Scene): Transition {
   if (readiness === 'Ready') return goOnUnrehearsed(scene);
   return failDeploy(scene, {
     reason: 'ClusterStartTimedOut',
-    message: `Flink cluster ${hash} did not come up within ${options.timeouts.clusterStartSeconds} s: ${readiness}${hindrancesOf(observation)}`,
+    message: `Flink cluster ${hash} did not come up within ${options.timeouts.clusterStartSeconds} s: ${readiness}${because(blockersOf(scene))}`,
   });
 }
 

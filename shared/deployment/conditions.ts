@@ -5,7 +5,17 @@ import { findRefusal } from './at-rest.ts';
 import { describeWaitingChange } from './dual-running.ts';
 import { failureOf } from './failures.ts';
 import { isGone } from './health.ts';
-import { isBlueGreen, jobStateOf, jobViewOf, known, type Scene, targetRevision } from './scene.ts';
+import {
+  blockersOf,
+  clusterOf,
+  isBlueGreen,
+  jobStateOf,
+  jobViewOf,
+  known,
+  replicaFailuresOf,
+  type Scene,
+  targetRevision,
+} from './scene.ts';
 import { clauses, sentences } from './sentences.ts';
 import { findRestorePath, isUnsettled } from './stop-old-job.ts';
 import { describeSuspension } from './suspended.ts';
@@ -76,11 +86,12 @@ function judgeVersions(scene: Scene): Judgement {
   return condition('Deployed', 'False', 'JobNotRunning', message);
 }
 
-function describeProgress({ status, observation }: Scene): string {
+function describeProgress(scene: Scene): string {
+  const { status } = scene;
   const { rollout, lastSeenError } = status;
-  const hindrances = observation.troubles.slice(0, 3);
+  const blockers = blockersOf(scene).slice(0, 3);
   const error = lastSeenError?.appError === undefined ? [] : [lastSeenError.appError];
-  return clauses(`${rollout?.revision} is being deployed on cluster ${rollout?.hash}`, ...hindrances, ...error);
+  return clauses(`${rollout?.revision} is being deployed on cluster ${rollout?.hash}`, ...blockers, ...error);
 }
 
 function describeSuspending({ status }: Scene): string {
@@ -104,12 +115,19 @@ function judgeJob(scene: Scene): Judgement {
       jobStatus.state === 'FAILED' ? 'JobFailed' : 'NoJob',
       nothingRuns(failedDeploy),
     );
-  const view = jobViewOf(scene, isNew ? rollout?.hash : deployHash, id);
+  const hash = isNew ? rollout?.hash : deployHash;
+  const view = jobViewOf(scene, hash, id);
   const state = jobStateOf(view);
+  const missingPods = replicaFailuresOf(clusterOf(scene, hash));
   const isWanted = phase === 'Running' || phase === 'DeployFailed' || phase === 'DualRunning';
   switch (state) {
     case 'Unreadable':
-      return condition('JobRunning', 'Unknown', 'JobManagerUnreachable', `Job ${id}: ${unreadableCause(view)}`);
+      return condition(
+        'JobRunning',
+        'Unknown',
+        'JobManagerUnreachable',
+        clauses(`Job ${id}: ${unreadableCause(view)}`, ...missingPods),
+      );
     case 'Lost':
       return condition(
         'JobRunning',
@@ -136,18 +154,26 @@ function judgeJob(scene: Scene): Judgement {
     case 'Cancelling':
       return condition('JobRunning', 'False', 'JobCancelling', `Job ${id} is being cancelled`);
     case 'Active':
-      return judgeActive(scene, view, isNew);
+      return judgeActive(scene, { view, isNew, missingPods });
     default:
       throw state satisfies never;
   }
 }
 
+interface ActiveJob {
+  readonly view: JobView | undefined;
+  /** It is the one that is being deployed. */
+  readonly isNew: boolean;
+  /** Why pods of its cluster cannot be made. */
+  readonly missingPods: readonly string[];
+}
+
 /** It runs, or tries to; one that fails again and again may be seen either way. */
-function judgeActive(scene: Scene, view: JobView | undefined, isNew: boolean): Judgement {
+function judgeActive(scene: Scene, { view, isNew, missingPods }: ActiveJob): Judgement {
   const { jobID, state, restartLoopTime, parallelism: recorded } = scene.status.jobStatus ?? {};
   if (state !== 'RUNNING') {
     const seen = `Job ${jobID} is ${state}${causeOf(view)}`;
-    return condition('JobRunning', 'False', 'JobNotRunning', clauses(seen, loopOf(restartLoopTime)));
+    return condition('JobRunning', 'False', 'JobNotRunning', clauses(seen, ...missingPods, loopOf(restartLoopTime)));
   }
   // Until it is deployed the record still holds what a rollback would start again.
   const parallelism = isNew ? targetRevision(scene)?.parallelism : recorded;

@@ -7,6 +7,8 @@ import { scaleTo } from './clusters.ts';
 import { failDeploy, forgetFailure, rollBack } from './failures.ts';
 import { replaceUpperBound } from './roll-back.ts';
 import {
+  because,
+  blockersOf,
   clusterOf,
   currentRevision,
   enter,
@@ -14,7 +16,6 @@ import {
   forgetDeploy,
   forgetErrors,
   hasEnded,
-  hindrancesOf,
   isPast,
   jobOf,
   jobStateOf,
@@ -51,8 +52,8 @@ interface Sizes {
 function timedOut(scene: Scene): Failure | undefined {
   if (!isPast(rolloutOf(scene).deadline, scene.now)) return undefined;
   const { availableReplicas = 0, replicas = 0 } = taskManagerOf(scene) ?? {};
-  const hindrances = hindrancesOf(scene.observation);
-  const message = `The rescale did not end in time, with ${availableReplicas} of ${replicas} TaskManagers available${hindrances}`;
+  const blockers = because(blockersOf(scene));
+  const message = `The rescale did not end in time, with ${availableReplicas} of ${replicas} TaskManagers available${blockers}`;
   return { reason: 'RescaleTimedOut', message };
 }
 

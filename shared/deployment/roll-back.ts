@@ -6,6 +6,7 @@ import { failDeploy, nextId, noteError, ROLLBACK_FAILED } from './failures.ts';
 import { jobManagersOf } from './flink-config.ts';
 import {
   after,
+  because,
   clusterOf,
   currentRevision,
   deployedJobView,
@@ -20,6 +21,7 @@ import {
   livingJobsOn,
   normal,
   note,
+  replicaFailuresOf,
   rolloutOf,
   type Scene,
   savepointOf,
@@ -80,7 +82,8 @@ function mayBeOvertaken(scene: Scene, old: JobState): boolean {
 function giveUp(scene: Scene, failure: Failure, cause?: string): Transition {
   const { savepointPath } = scene.status;
   const from = savepointPath ? `its state is in ${savepointPath}` : '';
-  const reason = cause ?? scene.status.lastSeenError?.appError ?? 'it did not come back in time';
+  const missingPods = because(replicaFailuresOf(clusterOf(scene, scene.status.deployHash)));
+  const reason = cause ?? scene.status.lastSeenError?.appError ?? `it did not come back in time${missingPods}`;
   const message = clauses(`The old job could not be brought back: ${reason}`, from);
   const failed = failDeploy(
     scene,

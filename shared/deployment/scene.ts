@@ -198,9 +198,22 @@ export function toColour(version: string | undefined): Colour | undefined {
   return version === 'blue' || version === 'green' ? version : undefined;
 }
 
-/** What hinders the pods of a cluster that does not come up, for the end of a sentence. */
-export function hindrancesOf({ troubles }: Observation): string {
-  return troubles.length > 0 ? `: ${clauses(...troubles)}` : '';
+/** What blocks the pods of the cluster that is being deployed: those that cannot be made, and those that do not come up. */
+export function blockersOf({ observation, status }: Scene): readonly string[] {
+  return [...replicaFailuresOf(observation.clusters.get(status.rollout?.hash ?? '')), ...observation.troubles];
+}
+
+/** Why pods of a cluster cannot be made: "orders-5e7c7283-tm: FailedCreate: …". */
+export function replicaFailuresOf(cluster: Cluster | undefined): readonly string[] {
+  const deployments = [cluster?.jobManager, cluster?.taskManager];
+  return deployments.flatMap((deployment) =>
+    deployment?.replicaFailure === undefined ? [] : [`${deployment.name}: ${deployment.replicaFailure}`],
+  );
+}
+
+/** Parts for the end of a sentence. */
+export function because(causes: readonly string[]): string {
+  return causes.length > 0 ? `: ${clauses(...causes)}` : '';
 }
 
 /** What the JobManager of a cluster said of a job. @returns undefined when it was not asked */

@@ -463,6 +463,8 @@ export interface DeploymentView {
   readonly availableReplicas: number;
   /** Whether status speaks of the spec that is. */
   readonly isObserved: boolean;
+  /** Why the API server lets no more of its pods be made: "FailedCreate: pods … is forbidden: exceeded quota: …". */
+  readonly replicaFailure?: string;
   /** Its value of the label pod-deployment-selector. */
   readonly podSelector: string;
   readonly labels: Readonly<Record<string, string>>;

@@ -7,6 +7,7 @@ import { jsonPages, type KubernetesClient } from './client.ts';
 import { listAll, type Namespaces } from './lists.ts';
 import { controllerUid, OwnerReferences } from './owned-objects.ts';
 import { collectionPath, DEPLOYMENTS, type ObjectAddress, objectPath } from './paths.ts';
+import { explain } from './troubled-pods.ts';
 
 /** One Deployment, and to which cluster its labels say that it belongs. */
 export interface ApplicationDeployment extends Belonging {
@@ -20,6 +21,14 @@ export interface ApplicationDeployment extends Belonging {
 
 const Count = z.int().default(0);
 const Strings = z.record(z.string(), z.string()).default({});
+
+const Text = z.string().default('');
+
+/** Conditions explain; one that is broken explains nothing. */
+const Conditions = z
+  .array(z.object({ type: z.string(), status: z.string(), reason: Text, message: Text }).optional().catch(undefined))
+  .catch([])
+  .default([]);
 
 const WireDeployment = z.object({
   metadata: z.object({
@@ -44,7 +53,9 @@ const WireDeployment = z.object({
     }),
   }),
   // The API server leaves out what is 0.
-  status: z.object({ observedGeneration: Count, replicas: Count, availableReplicas: Count }).prefault({}),
+  status: z
+    .object({ observedGeneration: Count, replicas: Count, availableReplicas: Count, conditions: Conditions })
+    .prefault({}),
 });
 
 /** Lists the Deployments of all applications of a shard. */
@@ -91,12 +102,19 @@ function toView({ metadata, spec, status }: z.output<typeof WireDeployment>): De
     statusReplicas: status.replicas,
     availableReplicas: status.availableReplicas,
     isObserved: status.observedGeneration >= metadata.generation,
+    ...findReplicaFailure(status.conditions),
     podSelector: spec.selector.matchLabels[POD_SELECTOR] ?? '',
     labels: metadata.labels,
     annotations: metadata.annotations,
     containerName: containers[0]?.name ?? '',
     schedulerName,
   };
+}
+
+/** Why the API server does not let its pods be made: a quota, pod security, a webhook, a service account that is missing. */
+function findReplicaFailure(conditions: z.output<typeof Conditions>): Pick<DeploymentView, 'replicaFailure'> {
+  const failure = conditions.find((condition) => condition?.type === 'ReplicaFailure' && condition.status === 'True');
+  return failure === undefined ? {} : { replicaFailure: explain(failure.reason, failure.message) };
 }
 
 /**

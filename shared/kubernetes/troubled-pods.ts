@@ -99,6 +99,11 @@ function describeEnd(container: string, { exitCode, reason, message }: z.output<
   return sentence(`container ${container} ended with exit code ${exitCode}${reason && ` (${reason})`}`, message);
 }
 
+/** "ImagePullBackOff: Back-off pulling image …", on one line of at most 300 characters. */
+export function explain(reason: string, message: string): string {
+  return shorten(sentence(reason, message));
+}
+
 function sentence(reason: string, message: string): string {
   return message.trim() === '' ? reason : `${reason}: ${message.trim().replaceAll(/\s+/g, ' ')}`;
 }

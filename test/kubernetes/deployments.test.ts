@@ -86,6 +86,30 @@ describe('readDeployment', () => {
     expect(readDeployment(aWireDeployment(fields))?.view).toMatchObject(view);
   });
 
+  it('reads why no more of its pods can be made', () => {
+    const message = 'pods "orders-5e7c7283-tm-7b9-x2k9p" is forbidden:\n violates PodSecurity "restricted:latest"';
+    const conditions = [
+      { type: 'Progressing', status: 'True', reason: 'NewReplicaSetCreated', message: 'created' },
+      { type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message },
+    ];
+
+    expect(readDeployment(aWireDeployment({ status: { conditions } }))?.view.replicaFailure).toBe(
+      'FailedCreate: pods "orders-5e7c7283-tm-7b9-x2k9p" is forbidden: violates PodSecurity "restricted:latest"',
+    );
+  });
+
+  it.each([
+    ['none', undefined],
+    ['none that is true', [{ type: 'ReplicaFailure', status: 'False', reason: 'FailedCreate', message: '' }]],
+    ['broken ones', [null, 'ReplicaFailure', { type: 'ReplicaFailure' }]],
+    ['no list of them', 'many'],
+  ])('has no such reason where its conditions are %s', (_, conditions) => {
+    const view = readDeployment(aWireDeployment({ status: { conditions } }))?.view;
+
+    expect(view).toMatchObject({ isDeleting: false });
+    expect(view).not.toHaveProperty('replicaFailure');
+  });
+
   it('reads the colour of one version of two, and no other word', () => {
     const coloured = (version: string) =>
       readDeployment(aWireDeployment({ metadata: { labels: { ...labels, 'flink-application-version': version } } }));

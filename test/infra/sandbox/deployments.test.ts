@@ -55,6 +55,25 @@ describe('a Deployment', () => {
     ]);
   });
 
+  it('says why a quota lets no more pods be made, until it does', async () => {
+    sandbox.workloads.configure({ podQuota: 2 });
+    await createCluster(sandbox);
+    sandbox.clock.advance(20);
+
+    expect(pods()).toHaveLength(1);
+    expect(status()).toMatchObject({
+      replicas: 1,
+      conditions: [{ type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate' }],
+    });
+    expect(JSON.stringify(status())).toContain('is forbidden: exceeded quota: pods, requested: pods=1, used: pods=2');
+
+    sandbox.workloads.configure({ podQuota: 3 });
+    sandbox.clock.advance(20);
+
+    expect(states()).toEqual(['Running true', 'Running true']);
+    expect(status()).not.toHaveProperty('conditions');
+  });
+
   it('says in its status what there is, and of which generation', async () => {
     await createCluster(sandbox);
     const unseen = status();

@@ -126,3 +126,47 @@ describe('a job that was only restored', () => {
     expect(orders.status().jobStatus).toMatchObject({ jobRestartCount: 0, restorePath: expect.any(String) });
   });
 });
+
+describe('pods that may not be made', () => {
+  it('are named with the cause while the deploy waits for them, and when it has failed', async () => {
+    orders = await aDeployedApplication({ timeouts: { clusterStartSeconds: 30 } });
+    orders.sandbox.workloads.configure({ podQuota: 4 });
+    orders.changeImage();
+    await orders.rounds(20);
+
+    expect(message('Deployed')).toMatch(
+      /is being deployed on cluster .*; orders-[0-9a-f]{8}-tm: FailedCreate: pods ".*" is forbidden: exceeded quota/,
+    );
+
+    await orders.roundsUntil('DeployFailed');
+
+    expect(message('Deployed')).toMatch(/did not come up within 30 s: .*-tm: FailedCreate: .*exceeded quota: pods/);
+    expect(orders.status().failedDeploy?.message).toContain('exceeded quota: pods, requested: pods=1');
+    expect(orders.eventObjects().find(({ reason }) => reason === 'DeployFailed')?.message).toContain('exceeded quota');
+    expect(orders.livingJobs()).toMatchObject([{ state: 'RUNNING' }]);
+  });
+
+  it('are named where a rescale in place waits for them', async () => {
+    const flinkConfig = { 'jobmanager.scheduler': 'adaptive' };
+    orders = await aDeployedApplication({ scaleMode: 'InPlace', flinkConfig, timeouts: { clusterStartSeconds: 30 } });
+    orders.sandbox.workloads.configure({ podQuota: 4 });
+    await orders.scale(4);
+
+    await orders.roundsUntil('DeployFailed');
+
+    expect(message('Deployed')).toMatch(/with 3 of 4 TaskManagers available: .*FailedCreate: .*exceeded quota/);
+  });
+
+  it('are named where a cluster has lost its own, and cannot be reached', async () => {
+    orders = await aDeployedApplication();
+    orders.sandbox.workloads.configure({ podQuota: 0 });
+    for (const name of orders.pods()) {
+      const pod = orders.sandbox.store.get('Pod', 'flink', name);
+      if (pod !== undefined) orders.sandbox.store.delete(pod);
+    }
+    await orders.rounds(20);
+
+    expect(orders.conditions()).toContain('JobRunning Unknown JobManagerUnreachable');
+    expect(message('JobRunning')).toMatch(/; orders-[0-9a-f]{8}-jm: FailedCreate: .*exceeded quota/);
+  });
+});
