@@ -232,6 +232,14 @@ export function submit(settings: JobSettings, now: number): FlinkJob {
   };
 }
 
+/** A job that another JobManager had, as its successor resumes it: from its newest checkpoint, else from where it was begun. */
+export function resume(settings: JobSettings, checkpoints: readonly Checkpoint[], now: number): FlinkJob {
+  const [newest] = checkpoints;
+  const restoredFrom = newest ? snapshotOf(settings, newest) : settings.restoredFrom;
+  const job = submit({ ...settings, restoredFrom }, now);
+  return { ...job, checkpoints: { ...job.checkpoints, kept: checkpoints } };
+}
+
 /** A job that failed before it had begun. */
 export function failedAtStart(job: FlinkJob, trace: string, now: number): FlinkJob {
   const ended: FlinkJob = { ...job, failures: [{ time: now, trace, attempt: 0 }], parallelism: {} };

@@ -6,6 +6,7 @@ import type { Answer, SandboxRequest } from './exchange.ts';
 import type { Flavour } from './flink-answers.ts';
 import { countAt, isEnded, type Snapshot, statusOf } from './flink-job.ts';
 import { type FlinkProperties, flinkProperties, propertyOf } from './flink-properties.ts';
+import { type Election, electionOf, HighAvailability } from './high-availability.ts';
 import type { ImageSettings, Images } from './images.ts';
 import { JobManager } from './job-manager.ts';
 import { defaultState } from './job-submission.ts';
@@ -20,6 +21,8 @@ interface Cluster {
   readonly process: Process;
   readonly properties: FlinkProperties;
   readonly jobManager: JobManager;
+  /** With high availability. */
+  readonly election: Election | undefined;
   /** Tells this process from an earlier one in the same pod. */
   readonly number: number;
 }
@@ -30,8 +33,8 @@ interface TaskManager {
   readonly properties: FlinkProperties;
   /** Where it is registered. */
   cluster: Cluster | undefined;
-  /** Which JobManager process the libraries of a job came from, by the job's id. */
-  readonly libraries: Map<string, number>;
+  /** From which JobManager the libraries of a job came, by the job's id. */
+  readonly libraries: Map<string, string>;
 }
 
 export interface JobView {
@@ -82,6 +85,9 @@ export class Flink {
   readonly #storage = new Map<string, Snapshot>();
   readonly #ledgers = new Map<string, Ledger>();
   readonly #loads = new Map<string, readonly LoadPoint[]>();
+  readonly #highAvailability: HighAvailability;
+  /** JobManagers that would lead, were another one not leading already, by "namespace/pod". */
+  readonly #standbys = new Map<string, Process>();
   #started = 0;
 
   constructor({ store, agenda, workloads, images }: FlinkParts) {
@@ -89,9 +95,13 @@ export class Flink {
     this.#agenda = agenda;
     this.#workloads = workloads;
     this.#images = images;
+    this.#highAvailability = new HighAvailability(store);
     workloads.subscribe((process, isUp) => (isUp ? this.#start(process) : this.#stop(process)));
     store.subscribe(({ kind, namespace }) => {
       if (kind === 'Service') this.#connectSoon(namespace, reactionMs);
+      // A leader keeps its ConfigMap; which jobs it had is lost with the one that was deleted.
+      if (kind === 'ConfigMap')
+        this.#agenda.at(this.#agenda.now() + reactionMs, 'elections', () => this.#renewElections());
     });
   }
 
@@ -177,7 +187,9 @@ export class Flink {
 
   /** What listens at a port of a pod answers; undefined where nothing does. */
   answer({ metadata }: KubernetesObject, port: number, request: SandboxRequest): Answer | undefined {
-    const cluster = this.#clusters.get(keyOf(metadata.namespace ?? '', metadata.name));
+    const key = keyOf(metadata.namespace ?? '', metadata.name);
+    const standby = this.#standbys.get(key);
+    const cluster = standby ? this.#leaderFor(standby) : this.#clusters.get(key);
     if (!cluster || restPortOf(cluster.properties) !== port) return undefined;
     const answer = cluster.jobManager.answer(request);
     this.#look(cluster);
@@ -198,16 +210,23 @@ export class Flink {
       process,
       properties,
       cluster: undefined,
-      libraries: new Map<string, number>(),
+      libraries: new Map<string, string>(),
     };
     this.#taskManagers.set(key, taskManager);
     this.#connectSoon(process.namespace);
   }
 
   #startJobManager(key: string, process: Process, properties: FlinkProperties): void {
+    const election = electionOf(process.namespace, properties);
+    if (election && this.#leaderOf(election)) {
+      this.#standbys.set(key, process);
+      return;
+    }
     this.#started += 1;
     const number = this.#started;
     const { image } = process;
+    // With high availability a successor has the jars of the one before it, under their keys.
+    const libraries = election?.key ?? String(number);
     const ledger = this.#ledgerOf(applicationOf(process));
     const jobManager = new JobManager({
       image,
@@ -217,13 +236,16 @@ export class Flink {
       storage: this.#storage,
       now: () => this.#agenda.now(),
       exit: () => this.#workloads.kill(process.namespace, process.podName),
-      takesTasks: (taskManager, jobId) => this.#takesTasks(taskManager, jobId, number),
+      takesTasks: (taskManager, jobId) => this.#takesTasks(taskManager, jobId, libraries),
       onChange: (job, submission) => {
         ledger.record(`${number}/${job.settings.id}`, { cluster: deploymentOf(process), image, submission, job });
-        if (isEnded(job)) this.#releaseLibraries(job.settings.id, number);
+        if (isEnded(job)) this.#releaseLibraries(job.settings.id, libraries);
+        if (election) this.#highAvailability.keep(election, job, submission);
       },
+      kept: election ? this.#highAvailability.jobsOf(election) : [],
     });
-    this.#clusters.set(key, { process, properties, jobManager, number });
+    if (election) this.#highAvailability.lead(election);
+    this.#clusters.set(key, { process, properties, jobManager, election, number });
     this.#connectSoon(process.namespace);
   }
 
@@ -231,22 +253,47 @@ export class Flink {
    * A JobManager process stores the same jar under another key than the one before it, and a TaskManager takes one set of libraries
    * for a job. A real one forgets a job some time after it has lost its JobManager; this one never does, which is the worst case.
    */
-  #takesTasks(id: string, jobId: string, jobManager: number): boolean {
+  #takesTasks(id: string, jobId: string, libraries: string): boolean {
     const taskManager = [...this.#taskManagers.values()].find((candidate) => candidate.id === id);
     if (!taskManager) return true;
     const known = taskManager.libraries.get(jobId);
-    if (known === undefined) taskManager.libraries.set(jobId, jobManager);
-    return known === undefined || known === jobManager;
+    if (known === undefined) taskManager.libraries.set(jobId, libraries);
+    return known === undefined || known === libraries;
   }
 
-  #releaseLibraries(jobId: string, jobManager: number): void {
-    for (const { libraries } of this.#taskManagers.values())
-      if (libraries.get(jobId) === jobManager) libraries.delete(jobId);
+  #releaseLibraries(jobId: string, libraries: string): void {
+    for (const { libraries: held } of this.#taskManagers.values())
+      if (held.get(jobId) === libraries) held.delete(jobId);
+  }
+
+  #leaderOf({ key }: Election): Cluster | undefined {
+    return [...this.#clusters.values()].find(({ election }) => election?.key === key);
+  }
+
+  #leaderFor({ namespace, env }: Process): Cluster | undefined {
+    const election = electionOf(namespace, flinkProperties(env));
+    return election && this.#leaderOf(election);
+  }
+
+  #renewElections(): void {
+    for (const { election } of this.#clusters.values()) if (election) this.#highAvailability.lead(election);
+  }
+
+  /** The JobManager that takes over where another one led. */
+  #succeed({ key }: Election): void {
+    const [successor] = [...this.#standbys].filter(
+      ([, { namespace, env }]) => electionOf(namespace, flinkProperties(env))?.key === key,
+    );
+    if (!successor) return;
+    const [podKey, standby] = successor;
+    this.#standbys.delete(podKey);
+    this.#startJobManager(podKey, standby, flinkProperties(standby.env));
   }
 
   #stop(process: Process): void {
     const key = keyOf(process.namespace, process.podName);
     this.#processes.delete(key);
+    this.#standbys.delete(key);
     const cluster = this.#clusters.get(key);
     if (cluster) this.#stopJobManager(key, cluster);
     const taskManager = this.#taskManagers.get(key);
@@ -265,6 +312,7 @@ export class Flink {
     this.#clusters.delete(key);
     for (const taskManager of this.#taskManagers.values())
       if (taskManager.cluster === cluster) taskManager.cluster = undefined;
+    if (cluster.election) this.#succeed(cluster.election);
   }
 
   /** Once for all processes that come up at one time. */
@@ -277,21 +325,25 @@ export class Flink {
       if (taskManager.process.namespace === namespace) this.#connect(taskManager);
   }
 
-  /** A TaskManager finds its JobManager through the Service that its configuration names, and then stays with it. */
+  /** A TaskManager finds its JobManager and then stays with it. */
   #connect(taskManager: TaskManager): void {
-    const { id, process, properties, cluster: known } = taskManager;
-    const [name = ''] = (properties['jobmanager.rpc.address'] ?? '').split('.');
-    const service = known ? undefined : this.#store.get('Service', process.namespace, name);
-    if (!service) return;
-    const pods = endpointsOf(this.#store, service);
-    const cluster = pods.flatMap(
-      ({ metadata }) => this.#clusters.get(keyOf(process.namespace, metadata.name)) ?? [],
-    )[0];
+    const { id, process, properties } = taskManager;
+    const cluster = taskManager.cluster ? undefined : this.#jobManagerFor(taskManager);
     if (!cluster) return;
     taskManager.cluster = cluster;
     const slots = Number(properties['taskmanager.numberOfTaskSlots'] ?? 1);
     cluster.jobManager.register({ id, ip: process.ip, slots });
     this.#look(cluster);
+  }
+
+  /** Through the Service that its configuration names; with high availability the one that leads. */
+  #jobManagerFor({ process, properties }: TaskManager): Cluster | undefined {
+    const election = electionOf(process.namespace, properties);
+    if (election) return this.#leaderOf(election);
+    const [name = ''] = (properties['jobmanager.rpc.address'] ?? '').split('.');
+    const service = this.#store.get('Service', process.namespace, name);
+    const pods = service ? endpointsOf(this.#store, service) : [];
+    return pods.flatMap(({ metadata }) => this.#clusters.get(keyOf(process.namespace, metadata.name)) ?? [])[0];
   }
 
   #look(cluster: Cluster): void {

@@ -33,6 +33,7 @@ import {
   isBatch,
   isEnded,
   nextChangeTime,
+  resume,
   type SavepointOperation,
   type SlotOffer,
   type Snapshot,
@@ -65,6 +66,7 @@ import {
   serverError,
   stillInitializing,
 } from './flink-refusals.ts';
+import type { KeptJob } from './high-availability.ts';
 import type { Images, JarSettings } from './images.ts';
 import {
   initializationChain,
@@ -91,6 +93,8 @@ export interface JobManagerOptions {
   readonly takesTasks: (taskManager: string, jobId: string) => boolean;
   /** Called with each new state of a job. */
   readonly onChange: (job: FlinkJob, submission: Submission) => void;
+  /** Jobs of the JobManager before it, which it resumes. */
+  readonly kept: readonly KeptJob[];
 }
 
 /** What a client asked to be run. */
@@ -102,6 +106,8 @@ export interface Submission {
   readonly savepointPath: string | undefined;
   /** Epoch milliseconds. */
   readonly time: number;
+  /** By an earlier JobManager; this one has found the job. */
+  readonly isResumed?: boolean;
 }
 
 interface RegisteredTaskManager {
@@ -139,6 +145,17 @@ export class JobManager {
 
   constructor(options: JobManagerOptions) {
     this.#options = options;
+    for (const job of options.kept) this.#resume(job);
+  }
+
+  #resume({ settings, submission, checkpoints, bounds }: KeptJob): void {
+    const now = this.#options.now();
+    const job = { ...resume(settings, checkpoints, now), bounds };
+    // What it holds lies in the object store already.
+    for (const { path } of snapshotsOf(job)) this.#written.add(path);
+    const savepointPath = job.settings.restoredFrom?.path;
+    this.#submissions.set(settings.id, { ...submission, savepointPath, time: now, isResumed: true });
+    this.#keep(job);
   }
 
   /** The newest job first. */

@@ -12,6 +12,8 @@ export interface Run {
   readonly jar: string;
   readonly entryClass: string | undefined;
   readonly programArgs: readonly string[];
+  /** Its JobManager found it, with high availability; nobody submitted it again. */
+  readonly isResumed: boolean;
   /** Of its widest vertex, now or last. */
   readonly parallelism: number;
   readonly submittedTime: number;
@@ -97,6 +99,7 @@ function runOf({ cluster, image, submission, job, lostTime }: Entry, now: number
     jar: submission.jar,
     entryClass: submission.entryClass,
     programArgs: submission.programArgs,
+    isResumed: submission.isResumed === true,
     parallelism: Math.max(0, ...Object.values(parallelism)),
     submittedTime: submission.time,
     startTime: spans[0]?.from,

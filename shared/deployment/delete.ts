@@ -25,7 +25,7 @@ import {
   warning,
 } from './scene.ts';
 import { clauses } from './sentences.ts';
-import type { Deletion, JobView } from './types.ts';
+import type { Cluster, Deletion, JobView } from './types.ts';
 
 /** A savepoint that failed so often is not tried again. */
 const MAX_SAVEPOINTS = 3;
@@ -90,8 +90,13 @@ function jobsOf(scene: Scene): readonly DoomedJob[] {
   ] as const;
   return jobs
     .flatMap(([hash, id]) => (hash && id ? [{ hash, id, view: jobViewOf(scene, hash, id) }] : []))
-    .filter(({ hash }) => !isStopped(clusterOf(scene, hash)))
+    .filter(({ hash }) => !isStopping(clusterOf(scene, hash)))
     .map((job) => ({ ...job, state: jobStateOf(job.view) }));
+}
+
+/** Without a JobManager there is no job; one that is about to go says no more of it. */
+function isStopping(cluster: Cluster | undefined): boolean {
+  return isStopped(cluster) || cluster?.jobManager?.replicas === 0;
 }
 
 /** A job ends with its savepoint, so it is often gone when the savepoint is seen to be complete. */

@@ -115,7 +115,8 @@ export class Judge {
   #judgeBeginnings(): void {
     const runs = this.#orders.runs();
     for (const [index, run] of runs.entries())
-      if (index >= this.#submitted) this.#judgeBeginning(run, this.#newestOf(runs.slice(0, index), run));
+      if (index >= this.#submitted && !run.isResumed)
+        this.#judgeBeginning(run, this.#newestOf(runs.slice(0, index), run));
     this.#submitted = runs.length;
   }
 

@@ -6,7 +6,6 @@ import type { Deployments } from './deployments.ts';
 
 /** What must be the same whatever happened to the processes that deployed it. Ids and instants are left out. */
 export function outcomeOf(deployments: Deployments): object {
-  const { sandbox } = deployments;
   const application = deployments.find();
   const {
     phase,
@@ -31,8 +30,10 @@ export function outcomeOf(deployments: Deployments): object {
     finalizers: application?.metadata.finalizers,
     deployments: deployments.deployments(),
     services: deployments.services(),
+    // Ids of clusters follow from the versions of the application.
+    configMaps: deployments.configMaps().map((name) => name.replace(/-[a-z0-9]{6}-([0-9a-f]{32}|cluster)-/, '-…-')),
     pods: deployments.pods().map((pod) => pod.split('-').slice(0, -2).join('-')),
-    revisions: sandbox.store.list('ControllerRevision').map(({ metadata }) => metadata.name),
+    revisions: deployments.revisions(),
     jobs: deployments.livingJobs().map(({ cluster, state, parallelism }) => `${cluster} ${state} ${parallelism}`),
     runs: deployments.runs().map(describeRun),
     clustersOfRuns: deployments.runs().map(({ cluster }) => cluster),

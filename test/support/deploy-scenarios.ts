@@ -6,6 +6,7 @@ import {
   aDeployedApplication,
   anApplication,
   type Deployments,
+  HIGHLY_AVAILABLE,
   isGone,
   NAMESPACE,
   NEXT_IMAGE,
@@ -50,6 +51,12 @@ function onceRunning({ spec, job, when, ...scenario }: RunningScenario): Scenari
   return { isOver: isAtRest, ...scenario, prepare };
 }
 
+/** The same with JobManagers that keep their jobs in ConfigMaps. */
+function withHighAvailability({ spec, name, ...scenario }: RunningScenario): Scenario {
+  const flinkConfig = { ...spec?.flinkConfig, ...HIGHLY_AVAILABLE };
+  return onceRunning({ ...scenario, name: `${name}, with high availability`, spec: { ...spec, flinkConfig } });
+}
+
 /** The first job was ended with a savepoint, and from there this one began: "orders:2 4". */
 function goneOnAs(job: string): object {
   const runs = ['orders:1 4 CANCELED from nothing', `${job} RUNNING from savepoint`];
@@ -68,11 +75,20 @@ export const firstDeploy: Scenario = {
   outcome: stillTheFirst('orders:1 4'),
 };
 
-export const newImage = onceRunning({
+export const firstDeployHighlyAvailable: Scenario = {
+  ...firstDeploy,
+  name: 'deploys an application first, with high availability',
+  prepare: () => anApplication({ flinkConfig: HIGHLY_AVAILABLE }),
+};
+
+const newImageParts: RunningScenario = {
   name: 'deploys another image',
   when: (deployments) => deployments.changeImage(),
   outcome: goneOnAs('orders:2 4'),
-});
+};
+
+export const newImage = onceRunning(newImageParts);
+export const newImageHighlyAvailable = withHighAvailability(newImageParts);
 
 export const newSize = onceRunning({
   name: 'follows a size that was written through /scale',
@@ -107,7 +123,7 @@ export const growthWithSavepoint = onceRunning({
   outcome: goneOnAs('orders:1 8'),
 });
 
-export const rollBack = onceRunning({
+const rollBackParts: RunningScenario = {
   name: 'brings the old job back when the new one fails at its start',
   spec: { timeouts: { verticesSeconds: 6 } },
   when: (deployments) => {
@@ -125,7 +141,10 @@ export const rollBack = onceRunning({
       'orders:1 4 RUNNING from savepoint',
     ],
   },
-});
+};
+
+export const rollBack = onceRunning(rollBackParts);
+export const rollBackHighlyAvailable = withHighAvailability(rollBackParts);
 
 function hasRolledBack(deployments: Deployments): boolean {
   return deployments.status().phase === 'DeployFailed' && isTidy(deployments);
@@ -203,10 +222,10 @@ function runsBoth(deployments: Deployments): boolean {
   return deployments.status().phase === 'DualRunning';
 }
 
-export const deletion = onceRunning({
+const deletionParts: RunningScenario = {
   name: 'deletes an application and saves its job',
   when: (deployments) => deployments.delete(),
-  isOver: (deployments) => isGone(deployments) && deployments.pods().length === 0,
+  isOver: (deployments) => isGone(deployments) && deployments.revisions().length === 0,
   outcome: {
     phase: undefined,
     savepoints: 1,
@@ -215,7 +234,10 @@ export const deletion = onceRunning({
     services: [],
     revisions: [],
   },
-});
+};
+
+export const deletion = onceRunning(deletionParts);
+export const deletionHighlyAvailable = withHighAvailability(deletionParts);
 
 export const suspension = onceRunning({
   name: 'suspends an application',

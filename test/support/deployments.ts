@@ -46,6 +46,12 @@ function aSpec({ flinkConfig, taskManagerConfig, ...spec }: SpecOptions = {}): R
   };
 }
 
+/** JobManagers keep their jobs in ConfigMaps. */
+export const HIGHLY_AVAILABLE = {
+  'high-availability.type': 'kubernetes',
+  'high-availability.storageDir': 's3://state/ha',
+};
+
 /** Flink's scheduler that follows its TaskManagers. */
 export const ADAPTIVE = { 'jobmanager.scheduler': 'adaptive' };
 
@@ -301,6 +307,19 @@ export class Deployments {
     return this.pods(name).filter((pod) => pod.includes(`-${deployHash}-`) && pod.includes('-tm-'));
   }
 
+  /** The ConfigMaps in which JobManagers keep what they have, of any application, sorted. */
+  configMaps(): string[] {
+    return this.sandbox.store
+      .list('ConfigMap')
+      .map(({ metadata }) => metadata.name)
+      .sort();
+  }
+
+  /** The names of the ControllerRevisions of any application. */
+  revisions(): string[] {
+    return this.sandbox.store.list('ControllerRevision').map(({ metadata }) => metadata.name);
+  }
+
   /** How many pods its Deployments ask for. */
   wantedPods(name = 'orders'): number {
     return this.#objectsOf('Deployment', name).reduce((sum, { spec }) => sum + Number(spec?.replicas), 0);
@@ -326,6 +345,12 @@ export class Deployments {
     const [pod] = this.taskManagers(name);
     if (pod === undefined) throw new Error(`${name} has no TaskManager`);
     this.sandbox.flink.killTaskManager(NAMESPACE, pod);
+  }
+
+  /** Submits the application's jar to one of its clusters under another id, as a person may do. */
+  submitByHand(hash: string, jobId: string, name = 'orders'): Promise<unknown> {
+    const path = `/api/v1/namespaces/${NAMESPACE}/services/${name}-${hash}:ui/proxy/jars/orders.jar/run`;
+    return this.#withCluster(({ client }) => client.proxy({ verb: 'POST', path, body: { jobId, parallelism: 1 } }));
   }
 
   failJob({ name = 'orders', ...failure }: { name?: string; cause?: string; isFatal?: boolean } = {}): void {

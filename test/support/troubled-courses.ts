@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import type { JarSettings } from '../../infra/sandbox/images.ts';
-import { ADAPTIVE, type SpecOptions } from './deployments.ts';
+import { ADAPTIVE, HIGHLY_AVAILABLE, type SpecOptions } from './deployments.ts';
 
 /** What an image is like that a user wants deployed. */
 export interface ImageOptions {
@@ -147,9 +147,15 @@ const flinkConfig = fc
     interval: fc.constantFrom('10s', '10s', '10s', '3s', '60s', undefined),
     restarts: fc.constantFrom(undefined, undefined, undefined, 'none', 'fixed-delay'),
     hasSavepointDirectory: fc.oneof(of(6, fc.constant(true)), of(1, fc.constant(false))),
+    highAvailability: fc.oneof(
+      of(4, fc.constant({})),
+      of(2, fc.constant(HIGHLY_AVAILABLE)),
+      of(1, fc.constant({ ...HIGHLY_AVAILABLE, 'high-availability.type': 'zookeeper' })),
+    ),
   })
-  .map(({ isAdaptive, retention, retained, interval, restarts, hasSavepointDirectory }) => ({
+  .map(({ isAdaptive, retention, retained, interval, restarts, hasSavepointDirectory, highAvailability }) => ({
     ...(isAdaptive && ADAPTIVE),
+    ...highAvailability,
     'execution.checkpointing.externalized-checkpoint-retention': retention,
     ...(retained && { 'state.checkpoints.num-retained': retained }),
     'execution.checkpointing.interval': interval,
