@@ -4,6 +4,7 @@
 import { beginInPlace, beginNewCluster } from './begin.ts';
 import { FORCED } from './cluster-start.ts';
 import { creation, isComplete, isStopped, scaleTo } from './clusters.ts';
+import { findRecordedSize, tellRecordedSize } from './ended-jobs.ts';
 import { failureOf, forgetFailure } from './failures.ts';
 import { jobManagersOf } from './flink-config.ts';
 import { areSameButForSize } from './identity.ts';
@@ -19,6 +20,7 @@ import {
   isFirstDeploy,
   isPast,
   jobOf,
+  jobStateAt,
   jobStateOf,
   known,
   normal,
@@ -48,7 +50,8 @@ export function keepAtRest(seen: Scene): Transition {
   const settled = change === 'Same' ? settle(rename(scene)) : scene;
   const refused = change === 'Refused' ? refuse(settled) : undefined;
   if (refused !== undefined) return refused;
-  return (hasUpkeep(settled) ? undefined : restart(settled)) ?? keepUp(settled);
+  const kept = (hasUpkeep(settled) ? undefined : restart(settled)) ?? keepUp(settled);
+  return change === 'Recorded' ? tellRecordedSize(scene, kept) : kept;
 }
 
 /** The job is ended once no other is left of a deploy before; one that could not be saved a short while ago runs on meanwhile. */
@@ -86,6 +89,8 @@ type Change =
   | 'Begin'
   /** It failed a short while ago, or for good. */
   | 'Waits'
+  /** It differs in its size alone, and the job does not run: that starts no job again. */
+  | 'Recorded'
   /** It is not, and no change is deployed. */
   | 'Refused';
 
@@ -93,6 +98,7 @@ function findChange(scene: Scene, { name, specDigest }: WantedRevision): Change 
   const { status, now } = scene;
   if (name === status.currentRevision) return 'Same';
   if (findRefusal(scene) !== undefined) return 'Refused';
+  if (findRecordedSize(scene) !== undefined) return 'Recorded';
   const failed = failureOf(status, name);
   const isKnownToFail = failed !== undefined && (failed.specDigest ?? specDigest) === specDigest;
   return isKnownToFail && !mayRetry(failed, now) ? 'Waits' : 'Begin';
@@ -133,7 +139,7 @@ function rename(scene: Scene): Scene {
 }
 
 function isJobActive(scene: Scene): boolean {
-  const state = jobStateOf(deployedJobView(scene));
+  const state = jobStateAt(scene, scene.status.deployHash, scene.status.jobStatus?.jobID);
   return state === 'Active' || state === 'Finished';
 }
 
@@ -244,7 +250,7 @@ function restart(scene: Scene): Transition | undefined {
   const { deployHash, currentRevision: revision } = status;
   if (!options.restartsFromCheckpoint || !deployHash || !revision || isBlueGreen(scene)) return undefined;
   const view = deployedJobView(scene);
-  const state = jobStateOf(view);
+  const state = jobStateAt(scene, deployHash, status.jobStatus?.jobID);
   if (state !== 'Lost' && state !== 'Failed') return undefined;
   const failed = failureOf(status, revision);
   if (failed !== undefined && !mayRetry(failed, now)) return undefined;

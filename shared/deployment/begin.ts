@@ -2,6 +2,7 @@
 
 import { canonicalText } from './canonical-text.ts';
 import { newClusterId } from './cluster-id.ts';
+import { endBefore } from './ended-jobs.ts';
 import { hasHighAvailability } from './flink-config.ts';
 import { clusterHashOf } from './identity.ts';
 import {
@@ -62,7 +63,7 @@ function begin(scene: Scene, wanted: WantedRevision, { kind, hash, clusterId, ph
     ...(clusterId && { clusterId }),
     startTime: after(now, 0),
     deadline: after(now, options.timeouts.clusterStartSeconds),
-    ...(oldJobId && { oldJobId }),
+    ...(oldJobId && { oldJobId, ...endBefore(scene) }),
   };
   const begun = forgetErrors({ ...status, ...changes, phase, rollout });
   return {
@@ -129,22 +130,23 @@ function otherColour({ status }: Scene): Colour {
 
 /** A spec that changed so much while its cluster was starting that nobody needs that cluster any more. */
 export function supersede(scene: Scene, wanted: WantedRevision): Transition {
-  if (wanted.name === scene.status.currentRevision) return withdraw(scene, wanted);
+  if (wanted.name === scene.status.currentRevision) return putBack(scene, wanted);
   const message = `The spec has changed: ${wanted.name} is deployed instead of ${scene.status.rollout?.revision}`;
   return telling(beginNewCluster(scene, wanted), normal('DeploySuperseded', message));
 }
 
 /** The spec was put back to what runs, and nothing has been stopped yet. */
-function withdraw(scene: Scene, { name }: WantedRevision): Transition {
-  return withdrawAs(scene, `The spec was put back to ${name}, which runs`);
+function putBack(scene: Scene, { name }: WantedRevision): Transition {
+  return withdraw(scene, `The spec was put back to ${name}, which runs`);
 }
 
 /** The job is to be suspended, and nothing has been stopped yet. */
 export function withdrawToSuspend(scene: Scene): Transition {
-  return isFirstDeploy(scene) ? suspendNothing(scene) : withdrawAs(scene, 'spec.suspend is set');
+  return isFirstDeploy(scene) ? suspendNothing(scene) : withdraw(scene, 'spec.suspend is set');
 }
 
-function withdrawAs(scene: Scene, reason: string): Transition {
+/** Gives a deploy up before anything was stopped for it: what was deployed stays so. */
+export function withdraw(scene: Scene, reason: string): Transition {
   const { updatingHash, updatingVersion, ...status } = forgetDeploy(scene.status);
   const message = `${reason}: ${rolloutOf(scene).revision} is not deployed`;
   return {

@@ -3,6 +3,7 @@
 
 import { beginNewCluster, preparations, supersede, withdrawToSuspend } from './begin.ts';
 import { creation, isComplete } from './clusters.ts';
+import { endMeanwhile, withdrawSize } from './ended-jobs.ts';
 import { failDeploy } from './failures.ts';
 import { areSameButForSize } from './identity.ts';
 import {
@@ -18,6 +19,7 @@ import {
   jobOf,
   jobStateOf,
   known,
+  lastKnownState,
   normal,
   rolloutOf,
   type Scene,
@@ -68,6 +70,8 @@ export function startCluster(scene: Scene): Transition {
   if (isSuspensionWanted(scene)) return withdrawToSuspend(scene);
   if (options.isRollbackForced) return failDeploy(scene, FORCED);
   if (revision === undefined) return lostRevision(scene);
+  const withdrawn = withdrawSize(scene, lastKnownState(scene));
+  if (withdrawn !== undefined) return withdrawn;
   if (isSuperseded(scene, revision) && 'name' in scene.desired) return supersede(scene, scene.desired);
   const refusal = exhaustion(scene) ?? findBatchJob(scene);
   if (refusal !== undefined) return failDeploy(scene, refusal);
@@ -190,9 +194,10 @@ export function tooParallel(vertex: {
 /** Lyft's order of phases: a first deploy falls through Savepointing, where there is nothing to save. */
 function leaveClusterStarting(scene: Scene): Transition {
   const { timeouts, isSavepointDisabled } = scene.options;
+  const rollout = endMeanwhile(lastKnownState(scene));
   if (isSavepointDisabled && isBlueGreen(scene)) {
     const savepointPath = isFirstDeploy(scene) ? beginningPath(scene) : '';
     return enter(scene, 'SubmittingJob', timeouts.submitSeconds, { savepointPath });
   }
-  return enter(scene, isSavepointDisabled ? 'Cancelling' : 'Savepointing', timeouts.savepointSeconds);
+  return enter(scene, isSavepointDisabled ? 'Cancelling' : 'Savepointing', timeouts.savepointSeconds, { rollout });
 }

@@ -3,15 +3,18 @@
 import { formatTime } from '../units.ts';
 import { findRefusal } from './at-rest.ts';
 import { describeWaitingChange } from './dual-running.ts';
+import { findRecordedSize, SIZE_RECORDED } from './ended-jobs.ts';
 import { failureOf } from './failures.ts';
 import { isGone } from './health.ts';
 import {
   blockersOf,
   clusterOf,
   isBlueGreen,
+  jobStateAt,
   jobStateOf,
   jobViewOf,
   known,
+  lastKnownState,
   replicaFailuresOf,
   type Scene,
   targetRevision,
@@ -53,6 +56,8 @@ function judgeDeploy(scene: Scene): Judgement {
   }
   if (rollout?.failure !== undefined) return condition('Deployed', 'False', 'RollingBack', rollout.failure.message);
   if (rollout !== undefined) return condition('Deployed', 'Unknown', phase || 'Updating', describeProgress(scene));
+  const recorded = isRest(phase) ? findRecordedSize(scene) : undefined;
+  if (recorded !== undefined) return condition('Deployed', 'False', SIZE_RECORDED, recorded.message);
   if (failedDeploy !== undefined && phase === 'DeployFailed') {
     const retry = failedDeploy.retryTime === undefined ? 'when the spec changes' : `at ${failedDeploy.retryTime}`;
     return condition('Deployed', 'False', failedDeploy.reason, clauses(failedDeploy.message, `tried again ${retry}`));
@@ -70,6 +75,10 @@ function judgeDeploy(scene: Scene): Judgement {
   return condition('Deployed', 'False', 'NotUpToDate', `Cluster ${status.deployHash} does not run what the spec says`);
 }
 
+function isRest(phase: string): boolean {
+  return phase === 'Running' || phase === 'DeployFailed';
+}
+
 function isDeployed(desired: Scene['desired'], { currentRevision }: Scene['status']): boolean {
   return 'name' in desired && (desired.name === currentRevision || desired.ownName === currentRevision);
 }
@@ -80,9 +89,10 @@ function judgeVersions(scene: Scene): Judgement {
   const waiting = describeWaitingChange(scene);
   if (waiting !== undefined) return condition('Deployed', 'False', 'TearDownAwaited', waiting);
   const view = jobViewOf(scene, updatingHash, rollout?.jobId);
-  if (!isGone(view))
+  const state = jobStateAt(scene, updatingHash, rollout?.jobId);
+  if (!isGone(state))
     return condition('Deployed', 'True', 'DualRunning', `Versions ${deployHash} and ${updatingHash} run`);
-  const message = `The job of version ${updatingHash} does not run (${jobStateOf(view)})${causeOf(view)}`;
+  const message = `The job of version ${updatingHash} does not run (${state})${causeOf(view)}`;
   return condition('Deployed', 'False', 'JobNotRunning', message);
 }
 
@@ -117,7 +127,8 @@ function judgeJob(scene: Scene): Judgement {
     );
   const hash = isNew ? rollout?.hash : deployHash;
   const view = jobViewOf(scene, hash, id);
-  const state = jobStateOf(view);
+  // An end that was seen holds, whatever became of the JobManager.
+  const state = isNew ? jobStateAt(scene, hash, id) : lastKnownState(scene);
   const missingPods = replicaFailuresOf(clusterOf(scene, hash));
   const isWanted = phase === 'Running' || phase === 'DeployFailed' || phase === 'DualRunning';
   switch (state) {

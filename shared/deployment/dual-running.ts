@@ -4,6 +4,7 @@ import { isStopped } from './clusters.ts';
 import { describeFailure } from './failures.ts';
 import { removal } from './remove-cluster.ts';
 import {
+  asJob,
   clusterOf,
   forgetDeploy,
   forgetErrors,
@@ -57,7 +58,7 @@ function keepNew(scene: Scene): ApplicationStatus {
   const [, survivor] = status.versionStatuses ?? [];
   const before = survivor?.jobStatus ?? status.jobStatus;
   const jobStatus =
-    target === undefined ? { ...before, jobID: jobId } : recordJob(scene, before, { revision: target, id: jobId });
+    target === undefined ? asJob(before ?? {}, jobId) : recordJob(scene, before, { revision: target, id: jobId });
   return forgetErrors({
     ...withClusterId(status, clusterId),
     phase: 'Running',

@@ -1,7 +1,7 @@
 // What clusterStatus and jobStatus say: the print columns of kubectl, the counts that an HPA reads, the health a person trusts.
 
 import { formatTime } from '../units.ts';
-import { classify, hasEnded, jobStateOf, known } from './scene.ts';
+import { classify, ENDS, hasEnded, type JobState, known } from './scene.ts';
 import type {
   Checkpoints,
   Cluster,
@@ -59,7 +59,7 @@ export function describeJob(before: JobStatus = {}, view: JobView | undefined, n
   if (view === undefined || 'unreadable' in view.job) return before;
   const job = view.job.value;
   const { restartLoopTime: _, ...past } = before;
-  if (job === undefined) return { ...past, state: LOST, health: 'Red' };
+  if (job === undefined) return ENDS.includes(before.state ?? '') ? before : { ...past, state: LOST, health: 'Red' };
   const checkpoints = describeCheckpoints(known(view.checkpoints));
   const counts = countTasks(job.vertices);
   const restarts = known(view.restarts);
@@ -158,7 +158,6 @@ function isWithin(time: string | null | undefined, seconds: number, now: number)
 }
 
 /** Whether the job is gone though nobody wanted it to. */
-export function isGone(view: JobView | undefined): boolean {
-  const state = jobStateOf(view);
+export function isGone(state: JobState): boolean {
   return hasEnded(state) && state !== 'Finished';
 }

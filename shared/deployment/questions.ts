@@ -3,7 +3,7 @@
 import { legacyClusterId } from './cluster-id.ts';
 import { clusterIdOf } from './clusters.ts';
 import { hashesWithEndingJobs, leftoverHashes } from './remove-cluster.ts';
-import { clusterOf, isAtRest, jobRequestOf, type Scene, targetRevision } from './scene.ts';
+import { clusterOf, ENDS, isAtRest, jobRequestOf, type Scene, targetRevision } from './scene.ts';
 import { isSuspensionWanted } from './suspension.ts';
 import type { ApplicationStatus, JobRequest } from './types.ts';
 
@@ -50,7 +50,9 @@ function questionsOf(scene: Scene, hash: string): Questions {
 }
 
 /** Whether the JobManager of an application's job did not answer when it was last asked. */
-export function wasSilent({ conditions = [] }: ApplicationStatus): boolean {
+export function wasSilent({ conditions = [], clusterStatus, jobStatus }: ApplicationStatus): boolean {
+  // Of a job that has ended, JobRunning tells that and not whether its JobManager responds.
+  if (ENDS.includes(jobStatus?.state ?? '') && clusterStatus?.health === 'Red') return true;
   return conditions.some(({ type, status }) => type === 'JobRunning' && status === 'Unknown');
 }
 

@@ -4,6 +4,7 @@
 import { pinAgain } from './begin.ts';
 import { FORCED, lostRevision, tooParallel, verticesWithState } from './cluster-start.ts';
 import { scaleTo } from './clusters.ts';
+import { withdrawSize } from './ended-jobs.ts';
 import { failDeploy, forgetFailure, rollBack } from './failures.ts';
 import { replaceUpperBound } from './roll-back.ts';
 import {
@@ -18,6 +19,7 @@ import {
   hasEnded,
   isPast,
   jobOf,
+  jobStateAt,
   jobStateOf,
   jobViewOf,
   known,
@@ -38,6 +40,11 @@ export function rescale(scene: Scene): Transition {
   if (scene.options.isRollbackForced) return abandon(scene, FORCED);
   if (target === undefined) return pinAgain(scene) ?? lostRevision(scene);
   if (current === undefined) return lostRevision(scene);
+  const end = jobStateAt(scene, scene.status.deployHash, rolloutOf(scene).oldJobId);
+  // A job that fails in a rescale in place may have failed of it.
+  const isOwnEnd = rolloutOf(scene).kind === 'InPlace' && (end === 'Failed' || end === 'Lost');
+  const withdrawn = isOwnEnd ? undefined : withdrawSize(scene, end);
+  if (withdrawn !== undefined) return withdrawn;
   const failure = exhaustion(scene) ?? timedOut(scene);
   if (failure !== undefined) return abandon(scene, failure);
   const sizes = { target, current };

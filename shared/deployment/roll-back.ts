@@ -2,10 +2,12 @@
 // parallelism, on its own cluster at its own size, from the savepoint that was taken of it.
 
 import { isStopped, scaleTo, stopCluster } from './clusters.ts';
+import { hasFinishedItself } from './ended-jobs.ts';
 import { failDeploy, nextId, noteError, ROLLBACK_FAILED } from './failures.ts';
 import { jobManagersOf } from './flink-config.ts';
 import {
   after,
+  asJob,
   because,
   clusterOf,
   currentRevision,
@@ -15,6 +17,7 @@ import {
   isPast,
   type JobState,
   jobOf,
+  jobStateAt,
   jobStateOf,
   jobViewOf,
   known,
@@ -55,13 +58,15 @@ export function rollBackJob(scene: Scene): Transition {
 
   const restoring = [...restoreSize(scene), ...pointService(scene, scene.status.deployHash ?? '')];
   const old = oldJob(scene);
+  if (restoring.length === 0 && rolloutOf(scene).oldJobEnd !== undefined && !mayComeUpLate(scene))
+    return bringBack(scene, failure, endedJob(scene));
   if (restoring.length > 0 || old.state === 'Unreadable') return wait(restoring);
   // A savepoint ends by itself, and then the job with it: to give up before would be to leave it to that.
   if (old.isSaving) return stay(scene);
   if (old.isLeaving) return wait([]);
   if (mayBeOvertaken(scene, old.state)) return stay(scene);
-  if (old.state === 'Active' || old.state === 'Finished')
-    return bringBack(scene, failure, { ...scene.status.jobStatus, jobID: old.id });
+  if (old.state === 'Active') return bringBack(scene, failure, asJob(scene.status.jobStatus ?? {}, old.id));
+  if (old.hasFinished) return bringBack(scene, failure, endedJob(scene, 'FINISHED'));
   return resubmit(scene, { failure, wait });
 }
 
@@ -70,12 +75,27 @@ export function rollBackJob(scene: Scene): Transition {
  * which runs, or one that submits the new job to the cluster that is the old one's too.
  */
 function mayBeOvertaken(scene: Scene, old: JobState): boolean {
-  const { kind, hash, jobId, isSubmitted, rollbackJobId, rollbackTime } = rolloutOf(scene);
+  return mayBeUnderWay(scene) && (old === 'Active' || mayComeUpLate(scene));
+}
+
+function mayBeUnderWay(scene: Scene): boolean {
+  const { rollbackJobId, rollbackTime } = rolloutOf(scene);
   if (rollbackTime === undefined || rollbackJobId !== undefined) return false;
-  if (isPast(rollbackTime, scene.now, LONGEST_CALL_SECONDS)) return false;
+  return !isPast(rollbackTime, scene.now, LONGEST_CALL_SECONDS);
+}
+
+function mayComeUpLate(scene: Scene): boolean {
+  const { kind, hash, jobId, isSubmitted } = rolloutOf(scene);
   const isSubmitting = kind !== 'NewCluster' && jobId !== undefined && isSubmitted !== true;
-  const mayComeUp = isSubmitting && jobStateOf(jobViewOf(scene, hash, jobId)) === 'Lost';
-  return old === 'Active' || mayComeUp;
+  return mayBeUnderWay(scene) && isSubmitting && jobStateOf(jobViewOf(scene, hash, jobId)) === 'Lost';
+}
+
+/** A job that had ended before the deploy stays as it was: only the record of where it could begin again is kept. */
+function endedJob(scene: Scene, end = rolloutOf(scene).oldJobEnd): JobStatus {
+  const { jobStatus = {}, savepointPath } = scene.status;
+  const { oldJobId = '' } = rolloutOf(scene);
+  const kept = jobStatus.jobID === oldJobId ? jobStatus : newJobStatus(scene, oldJobId, savepointPath);
+  return { ...kept, ...(end && { state: end }) };
 }
 
 /** Says what must be done by hand: nothing runs now. */
@@ -97,7 +117,7 @@ function giveUp(scene: Scene, failure: Failure, cause?: string): Transition {
 function abandonedJob(scene: Scene): JobStatus {
   const { savepointPath, jobStatus } = scene.status;
   const { rollbackJobId, oldJobId = '' } = rolloutOf(scene);
-  if (!savepointPath) return { ...jobStatus, jobID: rollbackJobId ?? oldJobId };
+  if (!savepointPath) return asJob(jobStatus ?? {}, rollbackJobId ?? oldJobId);
   const hasEnded = oldJob(scene).state !== 'Active';
   const id = rollbackJobId ?? (hasEnded ? nextId(scene, 'rollback').id : oldJobId);
   return newJobStatus(scene, id, savepointPath);
@@ -182,18 +202,26 @@ interface OldJob {
   readonly isSaving: boolean;
   /** One has just been taken, or it is being cancelled. */
   readonly isLeaving: boolean;
+  /** It came to its end by itself. */
+  readonly hasFinished: boolean;
 }
 
 function oldJob(scene: Scene): OldJob {
   const { status } = scene;
   const id = rolloutOf(scene).oldJobId ?? '';
   const view = jobViewOf(scene, status.deployHash, id);
-  const state = id === '' ? 'Lost' : jobStateOf(view);
+  const state = id === '' ? 'Lost' : jobStateAt(scene, status.deployHash, id);
   const savepoint = savepointOf(scene, view)?.state;
   const isSaving = state === 'Active' && savepoint === 'InProgress';
   const isSaved = savepoint === 'Completed' || Boolean(status.savepointPath);
   const isEnding = state === 'Active' && isSaved && !isResumed(scene, view);
-  return { id, state, isSaving, isLeaving: state === 'Cancelling' || isEnding };
+  return {
+    id,
+    state,
+    isSaving,
+    isLeaving: state === 'Cancelling' || isEnding,
+    hasFinished: hasFinishedItself(scene, state, view),
+  };
 }
 
 /** With high availability, a job whose cluster was stopped before it had ended is there again with its JobManager, and stays. */

@@ -14,6 +14,7 @@ import type {
   Failure,
   Job,
   JobRequest,
+  JobStatus,
   JobView,
   Observation,
   Phase,
@@ -259,6 +260,37 @@ export function classify(state: string): JobState {
     default:
       return 'Active';
   }
+}
+
+/** How a job is seen to be on a cluster; one that its JobManager has forgotten, as it was seen to end before. */
+export function jobStateAt(scene: Scene, hash: string | undefined, jobId: string | undefined): JobState {
+  const state = jobStateOf(jobViewOf(scene, hash, jobId));
+  const end = recordedEnd(scene.status, jobId);
+  // Of a JobManager that does not respond the last checkpoint has to be asked yet, unless there is no state to go on from.
+  return state === 'Lost' || (state === 'Unreadable' && end === 'Finished') ? (end ?? state) : state;
+}
+
+/** The same of the job that is deployed, and of an end that was seen also while its JobManager does not respond. */
+export function lastKnownState(scene: Scene): JobState {
+  const { deployHash, jobStatus } = scene.status;
+  const state = jobStateAt(scene, deployHash, jobStatus?.jobID);
+  return state === 'Unreadable' ? (recordedEnd(scene.status, jobStatus?.jobID) ?? state) : state;
+}
+
+/** Flink's words for the end of a job. What has been seen of one that has come to it stays so, whatever is said of it later. */
+export const ENDS: readonly string[] = ['FINISHED', 'CANCELED', 'FAILED'];
+
+function recordedEnd({ jobStatus, versionStatuses = [] }: ApplicationStatus, jobId = ''): JobState | undefined {
+  const recorded = [jobStatus, ...versionStatuses.map((version) => version.jobStatus)];
+  const { state = '' } = recorded.find((job) => job?.jobID === jobId && job.jobID !== '') ?? {};
+  return ENDS.includes(state) ? classify(state) : undefined;
+}
+
+/** What was recorded of one job as the beginning of what is recorded of another: how it fares is its own. */
+export function asJob(jobStatus: JobStatus, jobID: string): JobStatus {
+  if (jobStatus.jobID === jobID) return jobStatus;
+  const { state, restartLoopTime, ...kept } = jobStatus;
+  return { ...kept, jobID };
 }
 
 /** It has ended, and will not begin again. A lost job ended with its JobManager. */

@@ -3,6 +3,7 @@
 
 import { batchJobFailure, FORCED } from './cluster-start.ts';
 import { isStopped, stopCluster } from './clusters.ts';
+import { endMeanwhile, hasFinishedItself, withdrawSize } from './ended-jobs.ts';
 import { failDeploy, nextId, rollBack } from './failures.ts';
 import {
   clusterOf,
@@ -14,6 +15,7 @@ import {
   isPast,
   type JobState,
   jobOf,
+  jobStateAt,
   jobStateOf,
   jobViewOf,
   known,
@@ -47,7 +49,7 @@ export function oldJobOf(scene: Scene): OldJob {
   const { id, state } = oldJobId === undefined ? unrecordedJobOn(scene, hash) : { id: oldJobId, state: undefined };
   const view = jobViewOf(scene, hash, id);
   const isOver = hash === '' || isStopped(clusterOf(scene, hash));
-  return { hash, id, view, state: isOver ? 'Lost' : (state ?? jobStateOf(view)) };
+  return { hash, id, view, state: isOver ? 'Lost' : (state ?? jobStateAt(scene, hash, id)) };
 }
 
 /** Lyft's operator forgets the id of the old job before that has ended: in a deploy that was taken over it may still run. */
@@ -68,13 +70,9 @@ export function takeSavepoint(scene: Scene): Transition {
   if (isRollbackForced(scene)) return rollBack(scene, FORCED);
   const savepoint = savepointOf(scene, view);
   if (savepoint?.state === 'Completed') return completeSavepoint(scene, savepoint.location);
+  if (hasFinishedItself(scene, state, view)) return leaveFinished(scene, id);
   if (savepoint?.state === 'Failed') return recover(scene, `Savepoint failed: ${savepoint.cause}`);
-  if (state === 'Finished')
-    return telling(
-      goOnFrom(scene, ''),
-      normal('JobFinished', `Job ${id} has finished: there is no state to take over`),
-    );
-  if (hasEnded(state)) return recover(scene, `Job ${id} does not run (${state}): no savepoint can be taken`);
+  if (hasEnded(state)) return leaveEnded(scene, id, state);
   // A savepoint under way ends the job when it is complete: one that is to be suspended is not kept from that.
   const mayTakeLonger = isSuspending(scene) && savepoint?.state === 'InProgress';
   if (isPast(status.rollout?.deadline, now) && !mayTakeLonger)
@@ -85,6 +83,26 @@ export function takeSavepoint(scene: Scene): Transition {
   if (jobOf(view)?.isBatch) return leaveBatchJob(scene, id);
   if (!status.savepointTriggerId) return announceSavepoint(scene, id);
   return stay(scene, isUntriggered(savepoint) ? [trigger(scene, hash, id)] : []);
+}
+
+/** A job that came to its end by itself leaves no state; a size alone does not start it again. */
+function leaveFinished(scene: Scene, id: string): Transition {
+  const event = normal('JobFinished', `Job ${id} has finished: there is no state to take over`);
+  return withdrawSize(scene, 'Finished') ?? telling(goOnFrom(noteEnd(scene, 'Finished'), ''), event);
+}
+
+/** A job of which no savepoint can be taken any more; before one was asked for, its end was none of the deploy's doing. */
+function leaveEnded(scene: Scene, id: string, state: JobState): Transition {
+  const message = `Job ${id} does not run (${state}): no savepoint can be taken`;
+  if (scene.status.savepointTriggerId) return recover(scene, message);
+  return withdrawSize(scene, state) ?? recover(noteEnd(scene, state), message);
+}
+
+function noteEnd(scene: Scene, state: JobState): Scene {
+  const rollout = rolloutOf(scene);
+  const { oldJobEnd } = endMeanwhile(state);
+  if (oldJobEnd === undefined || rollout.oldJobEnd !== undefined) return scene;
+  return { ...scene, status: { ...scene.status, rollout: { ...rollout, oldJobEnd } } };
 }
 
 /** forceRollback gives deploys up; a job that is being suspended is not deployed. */
@@ -154,8 +172,9 @@ function recover(scene: Scene, message: string): Transition {
 /** Cancelling: the old job is ended without its state, as spec.savepointDisabled says. */
 export function cancelOldJob(scene: Scene): Transition {
   if (isFirstDeploy(scene)) return goOnFrom(scene, beginningPath(scene));
-  const { state } = oldJobOf(scene);
+  const { state, id } = oldJobOf(scene);
   if (isSuspensionWithdrawn(scene)) return rollBack(scene, WITHDRAWN);
+  if (state === 'Finished') return leaveFinished(scene, id);
   if (hasEnded(state)) return goOnFrom(scene, '');
   if (isRollbackForced(scene)) return rollBack(scene, FORCED);
   return waitForEnd(scene, state);
@@ -180,13 +199,14 @@ const UNSETTLED_SECONDS = 60;
  */
 export function recoverFromCheckpoint(scene: Scene): Transition {
   const { options } = scene;
-  const { state, view } = oldJobOf(scene);
+  const { state, view, id } = oldJobOf(scene);
   if (isSuspensionWithdrawn(scene)) return endSuspending(scene, WITHDRAWN);
   if (isRollbackForced(scene) && !hasEnded(state)) return rollBack(scene, FORCED);
   if (state === 'Unreadable') return waitForJobManager(scene);
   const savepoint = savepointOf(scene, view);
   // A savepoint that took longer than it was given is better than any checkpoint.
   if (savepoint?.state === 'Completed') return finishRecovering(scene, savepoint.location, state);
+  if (hasFinishedItself(scene, state, view)) return leaveFinished(scene, id);
   if (hasEnded(state) || isBlueGreen(scene)) {
     if (isUnsettled(view) && !isPast(rolloutOf(scene).deadline, scene.now, UNSETTLED_SECONDS)) return stay(scene);
     const path = findRestorePath(scene, view, state);

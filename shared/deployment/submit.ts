@@ -7,6 +7,7 @@ import { stopCluster } from './clusters.ts';
 import { failureBeside, forgetFailure, nextId, rollBack } from './failures.ts';
 import {
   after,
+  asJob,
   clusterOf,
   exhaustion,
   forgetDeploy,
@@ -368,8 +369,8 @@ export function withClusterId(
 /** What a rollback submits again. */
 export function recordJob(scene: Scene, before: JobStatus | undefined, { revision, id }: SubmittedJob): JobStatus {
   const allowNonRestoredState = scene.options.allowsNonRestoredState;
-  const { programArgsList: _, ...seen } = before ?? {};
-  return { ...seen, ...jobRequestOf(revision), jobID: id, allowNonRestoredState };
+  const { programArgsList: _, ...seen } = asJob(before ?? {}, id);
+  return { ...seen, ...jobRequestOf(revision), allowNonRestoredState };
 }
 
 export interface SubmittedJob {

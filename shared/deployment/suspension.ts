@@ -1,6 +1,7 @@
 // Suspending: the job is ended as a deploy would end it, with its state safe, and what is left is where it resumes from. A job
 // that cannot be saved runs on, and it is said why.
 
+import { endBefore } from './ended-jobs.ts';
 import {
   after,
   deployedJobView,
@@ -43,7 +44,7 @@ export function beginSuspending(scene: Scene): Transition {
     hash: status.deployHash ?? '',
     startTime: after(now, 0),
     deadline: after(now, options.timeouts.savepointSeconds),
-    ...(oldJobId && { oldJobId }),
+    ...(oldJobId && { oldJobId, ...endBefore(scene) }),
   };
   const phase = options.isSavepointDisabled ? 'Cancelling' : 'Savepointing';
   const how = options.isSavepointDisabled ? 'without a savepoint: savepointDisabled is set' : 'with a savepoint';

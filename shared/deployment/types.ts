@@ -293,6 +293,8 @@ export interface Rollout {
   readonly deadline: string;
   /** Of the job that has to end before another may begin. */
   readonly oldJobId?: string;
+  /** Flink's word, or LOST: how that job had ended before anything was done to it. Nothing but a deploy that succeeds replaces it. */
+  readonly oldJobEnd?: string;
   /** With which the new job is submitted, written down before it is; 32 hex digits. */
   readonly jobId?: string;
   /** The JobManager has the new job. */

@@ -83,6 +83,7 @@ const Rollout = z.object({
   startTime: z.string(),
   deadline: z.string(),
   oldJobId: z.string().exactOptional(),
+  oldJobEnd: z.string().exactOptional(),
   jobId: z.string().exactOptional(),
   isSubmitted: z.boolean().exactOptional(),
   rollbackJobId: z.string().exactOptional(),

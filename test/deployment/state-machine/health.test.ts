@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { describeCluster, describeJob, isGone } from '../../../shared/deployment/health.ts';
+import { jobStateOf } from '../../../shared/deployment/scene.ts';
 import type { Vertex } from '../../../shared/deployment/types.ts';
 import {
   aCluster,
@@ -245,7 +246,7 @@ describe('isGone', () => {
     ${'LOST'}     | ${true}
     ${'SILENT'}   | ${false}
   `('is $gone when the job is $state', ({ state, gone }) => {
-    expect(isGone(aJob({ state }))).toBe(gone);
+    expect(isGone(jobStateOf(aJob({ state })))).toBe(gone);
   });
 });
 
