@@ -6,7 +6,13 @@ import { closeNewest, initialRecommendations, recordRecommendation, resolvePendi
 import { limitSize, type SizeLimit, type Stabilized, stabilize } from './limit.ts';
 import { type MetricFailure, type MetricProposal, nameOf, type Proposal, unknownOf } from './proposal.ts';
 import { propose } from './propose.ts';
-import { type ReportInput, replicasRunning, reportDeployment } from './target-deployment.ts';
+import {
+  type EndedJob,
+  findEndedJob,
+  type ReportInput,
+  replicasRunning,
+  reportDeployment,
+} from './target-deployment.ts';
 import type {
   AutoscalerSpec,
   AutoscalerStatus,
@@ -187,6 +193,8 @@ function findObstacle({ spec, observation, status }: DecisionInput, scale: Scale
       reason: 'DeploymentInProgress',
       message: `${describeTarget(spec)} is being deployed (phase ${phase || 'New'}): its size is left alone until it runs`,
     };
+  const ended = findEndedJob(observation);
+  if (ended !== undefined) return describeEndedJob(spec, ended);
   if (scale.replicas === 0 && !mayLeaveZero(spec, status))
     return {
       reason: 'ScalingDisabled',
@@ -194,6 +202,12 @@ function findObstacle({ spec, observation, status }: DecisionInput, scale: Scale
       desiredReplicas: 0,
     };
   return undefined;
+}
+
+/** A size alone starts no job again, so none is asked for. */
+function describeEndedJob(spec: AutoscalerSpec, { message: cause, isFault }: EndedJob): Obstacle {
+  const message = `${describeTarget(spec)} is not scaled, since its job does not run: ${cause}`;
+  return { reason: 'JobNotRunning', message, ...(isFault && { error: message }) };
 }
 
 // A size of 0 that a person set means "leave it"; one that the autoscaler itself chose may grow again.

@@ -76,4 +76,26 @@ function findBlocker(
 }
 
 /** Reasons of Deployed=False that pass by themselves, or with a step of the user's. */
-const NO_FAILURE = ['NotDeployed', 'NotUpToDate', 'RollingBack', 'TearDownAwaited'];
+const NO_FAILURE = ['NotDeployed', 'NotUpToDate', 'RollingBack', 'TearDownAwaited', 'SizeRecorded'];
+
+/** A job that does not run, and does not try to. */
+export interface EndedJob {
+  /** How it ended, and why: a sentence of the target's. */
+  readonly message: string;
+  /** It did not end as it should, so somebody has to look at it. */
+  readonly isFault: boolean;
+}
+
+/**
+ * Finds out whether the job of a target has ended, or there is none. Whatever its TaskManagers are measured to need then says nothing
+ * of the work there is.
+ */
+export function findEndedJob({ targetConditions }: Observation): EndedJob | undefined {
+  const running = targetConditions?.find(({ type }) => type === 'JobRunning');
+  // One that restarts, or waits for slots, is JobNotRunning: it may be what another size would help.
+  if (running?.status !== 'False' || running.reason === 'JobNotRunning') return undefined;
+  return { message: running.message, isFault: !ENDED_WELL.includes(running.reason) };
+}
+
+/** Reasons of JobRunning=False that somebody wanted. */
+const ENDED_WELL = ['JobFinished', 'JobCanceled', 'JobCancelling', 'Suspended'];

@@ -12,6 +12,12 @@ const FAILED: TargetCondition = {
   reason: 'ClusterStartTimedOut',
   message: 'no nodes; tried again at 2026-03-01T12:05:00Z',
 };
+const ENDED = (reason: string, message: string): TargetCondition => ({
+  type: 'JobRunning',
+  status: 'False',
+  reason,
+  message,
+});
 const FOREIGN: TargetCondition = {
   type: 'Owned',
   status: 'False',
@@ -102,5 +108,68 @@ describe('a target that nothing blocks', () => {
 
     expect(decision.status.currentReplicas).toBe(5);
     expect(conditionOf(decision)).toBeUndefined();
+  });
+});
+
+describe('a target whose job does not run', () => {
+  const judge = (condition: TargetCondition, overrides: Partial<DecisionInput> = {}) =>
+    decide({ ...asked([VALID, DEPLOYED, condition]), ...overrides });
+
+  it.each`
+    reason             | isFault
+    ${'JobFinished'}   | ${false}
+    ${'JobCanceled'}   | ${false}
+    ${'JobCancelling'} | ${false}
+    ${'JobFailed'}     | ${true}
+    ${'JobLost'}       | ${true}
+    ${'NoJob'}         | ${true}
+  `('is not scaled, whatever its metrics are: $reason', ({ reason, isFault }) => {
+    const decision = judge(ENDED(reason, 'Job 7 is no more'));
+
+    const message = 'FlinkApplication orders is not scaled, since its job does not run: Job 7 is no more';
+    expect(decision).toMatchObject({ rescale: false, desiredReplicas: 5, reason: 'JobNotRunning', message });
+    expect(decision.error).toBe(isFault ? message : undefined);
+    expect(decision.events).toEqual(isFault ? [{ type: 'Warning', reason: 'JobNotRunning', message }] : []);
+    expect(decision.status.conditions).toContainEqual(
+      expect.objectContaining({ type: 'ScalingActive', status: 'False', reason: 'JobNotRunning', message }),
+    );
+    expect(decision.status.lastDecision).toMatchObject({ reason: 'JobNotRunning', desiredReplicas: 5 });
+  });
+
+  it('is not brought within bounds', () => {
+    const spec = anAutoscalerSpec({ minReplicas: 7, maxReplicas: 9 });
+
+    expect(judge(ENDED('JobFinished', ''), { spec })).toMatchObject({ rescale: false, desiredReplicas: 5 });
+  });
+
+  it('keeps what was recommended and scaled, so that it goes on where it was', () => {
+    const recommendations = [{ replicas: 5, from: seconds(-60) }];
+    const scaleEvents = [{ change: 1, time: seconds(-30) }];
+
+    const { status } = judge(ENDED('JobFinished', ''), { status: aStatus({ recommendations, scaleEvents }) });
+
+    expect(status.recommendations).toMatchObject([{ replicas: 5, from: seconds(-60) }]);
+    expect(status.scaleEvents).toEqual(scaleEvents);
+  });
+
+  it('is no target whose deploy is in progress: its job is stopped for a moment', () => {
+    const input = asked([VALID, DEPLOYED, ENDED('JobCanceled', '')]);
+
+    expect(decide({ ...input, observation: { ...input.observation, phase: 'SubmittingJob' } }).reason).toBe(
+      'DeploymentInProgress',
+    );
+  });
+
+  it.each([
+    ['a job that restarts', ENDED('JobNotRunning', 'Job 7 is RESTARTING')],
+    ['a JobManager that does not respond', { ...ENDED('JobManagerUnreachable', ''), status: 'Unknown' as const }],
+  ])('is not %s', (_, condition) => {
+    expect(judge(condition).reason).not.toBe('JobNotRunning');
+  });
+
+  it('has not failed to deploy a size that is recorded', () => {
+    const recorded: TargetCondition = { ...FAILED, reason: 'SizeRecorded' };
+
+    expect(decide(asked([VALID, recorded, ENDED('JobFinished', '')]))).not.toHaveProperty('blocker');
   });
 });
