@@ -26,6 +26,7 @@ import {
   normal,
   note,
   type Scene,
+  settledMode,
   stay,
   type Transition,
   telling,
@@ -150,8 +151,9 @@ function refuse(scene: Scene): Transition | undefined {
 }
 
 /** Why no change at all is deployed. */
-export function findRefusal({ status, options }: Scene): Failure | undefined {
-  const mode = status.deploymentMode || 'Dual';
+export function findRefusal(scene: Scene): Failure | undefined {
+  const { options } = scene;
+  const mode = settledMode(scene);
   if (mode !== options.deploymentMode)
     return {
       reason: 'UnsupportedChange',

@@ -66,11 +66,8 @@ function begin(scene: Scene, wanted: WantedRevision, { kind, hash, clusterId, ph
     ...(oldJobId && { oldJobId, ...endBefore(scene) }),
   };
   const begun = forgetErrors({ ...status, ...changes, phase, rollout });
-  return {
-    status: { ...begun, deploymentMode: status.deploymentMode || options.deploymentMode },
-    effects: isStale(scene, wanted) ? renewal(scene, wanted) : preparations(scene, wanted),
-    events: [],
-  };
+  const effects = isStale(scene, wanted) ? renewal(scene, wanted) : preparations(scene, wanted);
+  return { status: begun, effects, events: [] };
 }
 
 /** It was deployed before, with labels or annotations that do not count and have changed since: the pods are to bear the new ones. */

@@ -139,8 +139,16 @@ function findPinned(
   });
 }
 
-export function isBlueGreen({ status, options }: Pick<Scene, 'status' | 'options'>): boolean {
-  return (status.deploymentMode || options.deploymentMode) === 'BlueGreen';
+export function isBlueGreen(scene: Pick<Scene, 'status' | 'options'>): boolean {
+  return settledMode(scene) === 'BlueGreen';
+}
+
+/**
+ * The mode in which an application is deployed: what its spec says until the first deploy begins, and from then on what it said
+ * then. A status that does not name it belongs to a spec that did not, and that is Dual.
+ */
+export function settledMode({ status, options }: Pick<Scene, 'status' | 'options'>): string {
+  return status.deploymentMode || (status.phase ? 'Dual' : options.deploymentMode);
 }
 
 /** No deploy, rescale or deletion is in progress, and one version runs at most. */

@@ -22,6 +22,7 @@ import {
   jobViewOf,
   type Scene,
   type StepInput,
+  settledMode,
   stay,
   type Transition,
   telling,
@@ -99,7 +100,7 @@ function standAside(scene: Scene, reason: Failure): Step {
 /** Adds to a transition what is seen in every phase: counts, health, conditions. */
 function finish(scene: Scene, transition: Transition, standsAside?: Failure): Step {
   const sized = standsAside === undefined ? recordReplicas(scene, transition.status) : transition.status;
-  const seen = observeStatus(scene, sized);
+  const seen = observeStatus(scene, recordMode(scene, sized));
   const told = telling({ ...transition, status: seen }, ...tellOfJobs(scene, seen));
   const conditions = describeConditions({ ...scene, status: seen }, standsAside);
   const status = { ...seen, observedGeneration: scene.application.generation, conditions };
@@ -122,6 +123,19 @@ function protect(scene: Scene, effects: readonly Effect[]): readonly Effect[] {
 function recordReplicas({ application: { spec } }: Scene, status: ApplicationStatus): ApplicationStatus {
   const replicas = 'value' in spec ? (spec.value.taskManagerConfig?.replicas ?? 0) : 0;
   return replicas < 1 ? status : { ...status, lastReplicas: replicas };
+}
+
+/**
+ * Notes the settled mode in the words of the spec, as Lyft's operator does: it takes "Dual" and nothing for two modes, and refuses
+ * every change where spec and status differ. A mode that the spec cannot change to is left as it was settled.
+ */
+function recordMode(scene: Scene, status: ApplicationStatus): ApplicationStatus {
+  const { application, options } = scene;
+  if (!status.phase || 'unreadable' in application.spec || options.deploymentMode !== settledMode(scene)) return status;
+  const { deploymentMode, ...rest } = status;
+  const written = application.spec.value.deploymentMode || undefined;
+  if ((deploymentMode || undefined) === written) return status;
+  return written === undefined ? rest : { ...rest, deploymentMode: written };
 }
 
 function observeStatus(scene: Scene, status: ApplicationStatus): ApplicationStatus {

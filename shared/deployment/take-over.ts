@@ -121,7 +121,6 @@ function adoptAtRest(scene: Scene, wanted: WantedRevision, cluster: Cluster, isF
       // A size or spec that failed under the other operator is tried anew when it is asked for.
       phase: 'Running' as Phase,
       currentRevision: wanted.name,
-      deploymentMode: status.deploymentMode || scene.options.deploymentMode,
       selector: taskManagerSelector(application.name, podSelector),
       jobStatus: recordJob(scene, job, { revision, id: job?.jobID ?? '' }),
     },

@@ -44,7 +44,6 @@ describe('New', () => {
 
     expect(next.status).toMatchObject({
       phase: 'Updating',
-      deploymentMode: 'Dual',
       rollout: { kind: 'NewCluster', revision: NEW_REVISION.name, hash: NEW_HASH_OF_LYFT, startTime: inSeconds(0) },
     });
     expect(next.effects).toEqual([{ kind: 'AddFinalizer' }, { kind: 'CreateRevision', ...NEW_REVISION }]);

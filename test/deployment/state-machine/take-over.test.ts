@@ -76,7 +76,6 @@ describe('an application at rest', () => {
     expect(next.status).toMatchObject({
       phase: 'Running',
       deployHash: HASH,
-      deploymentMode: 'Dual',
       currentRevision: OLD_REVISION.name,
       selector: `flink-app=orders,flink-deployment-type=taskmanager,pod-deployment-selector=tm${HASH.slice(2)}`,
       jobStatus: { jobID: OLD_JOB, jarName: 'orders.jar', parallelism: 4 },
