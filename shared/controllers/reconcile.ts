@@ -6,6 +6,7 @@ import type { Cluster, ControlPlane, Log } from '../control-plane.ts';
 import { canonicalText } from '../deployment/canonical-text.ts';
 import { performEffect } from '../deployment/effects.ts';
 import { noteError } from '../deployment/failures.ts';
+import { isForeign } from '../deployment/foreign-status.ts';
 import { planSeed, sizeSpecOf } from '../deployment/parallelism.ts';
 import { wasSilent } from '../deployment/questions.ts';
 import { type Step, step } from '../deployment/state-machine.ts';
@@ -20,6 +21,7 @@ import {
   getApplication,
   listApplications,
   patchApplicationStatus,
+  patchConditions,
 } from '../kubernetes/deployed-application.ts';
 import { type ApplicationDeployment, listDeployments } from '../kubernetes/deployments.ts';
 import { isConflict, isNotFound, KubernetesError } from '../kubernetes/errors.ts';
@@ -217,13 +219,18 @@ async function takeStep(round: Round, application: Application, known: Parts | u
   const { phase = '' } = application.status;
   const now = await plane.now();
   const company = await meetOthers(cluster.client, application, now);
-  if (company === undefined && (await seed(cluster, application))) return { phase };
+  const mayBeOwned = company === undefined && !isForeign(application);
+  if (mayBeOwned && (await seed(cluster, application))) return { phase };
 
   const parts = known ?? (await readParts(cluster.client, application));
   const observation = await observeDeployment(cluster, application, parts, now);
   const next = step({ application, observation, now }, company);
+  if (next.standsAside !== undefined) {
+    await patchConditions(cluster.client, application, next.status.conditions ?? []);
+    return { next, phase };
+  }
 
-  const recorded = await record(round, application, next, { now, isAlone: company === undefined });
+  const recorded = await record(round, application, next, now);
   // What ends or begins a job cannot be made conditional on the application: it directly follows a write that is.
   if (recorded === application && next.effects.some(reachesJob)) await confirmUnchanged(cluster.client, application);
   const error = await act(round, recorded, next.effects, now);
@@ -304,18 +311,11 @@ async function findDeployedReplicas(client: KubernetesClient, application: Appli
 /** Counts change with every checkpoint; alone they are written at most this often, so that a fleet at rest writes almost nothing. */
 const REFRESH_SECONDS = 300;
 
-interface Moment {
-  readonly now: number;
-  /** Nobody else is at work: lastUpdatedAt, by which Lyft's operator measures its own progress, is ours to write. */
-  readonly isAlone: boolean;
-}
-
 /** Writes the status, if it says something new and the application is still as it was read. */
-async function record(round: Round, application: Application, next: Step, moment: Moment): Promise<Application> {
+async function record(round: Round, application: Application, next: Step, now: number): Promise<Application> {
   const { status: before } = application;
-  if (!isWorthWriting(application, next.status, moment.now)) return application;
-  const clock = moment.isAlone ? { lastUpdatedAt: formatTime(moment.now) } : {};
-  const status = { ...next.status, ...clock };
+  if (!isWorthWriting(application, next.status, now)) return application;
+  const status = { ...next.status, lastUpdatedAt: formatTime(now) };
   const recorded = await patchApplicationStatus(round.cluster.client, application, status);
   const [from, to] = [before.phase ?? '', status.phase ?? ''];
   const hash = status.rollout?.hash ?? status.deployHash;

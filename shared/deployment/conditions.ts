@@ -5,6 +5,7 @@ import { findRefusal } from './at-rest.ts';
 import { describeWaitingChange } from './dual-running.ts';
 import { findRecordedSize, SIZE_RECORDED } from './ended-jobs.ts';
 import { failureOf } from './failures.ts';
+import { isForeign } from './foreign-status.ts';
 import { isGone } from './health.ts';
 import {
   blockersOf,
@@ -29,7 +30,12 @@ type Judgement = Omit<Condition, 'lastTransitionTime'>;
 
 /** @param standsAside why Headrace does not act on the application, if it does not */
 export function describeConditions(scene: Scene, standsAside?: Failure): readonly Condition[] {
-  const judgements = [judgeSpec(scene), judgeDeploy(scene), judgeJob(scene), ...judgeOwnership(scene, standsAside)];
+  const judgements = [
+    judgeSpec(scene),
+    judgeDeploy(scene, standsAside),
+    judgeJob(scene),
+    ...judgeOwnership(scene, standsAside),
+  ];
   return judgements.map((judgement) => keepTransitionTime(scene, judgement));
 }
 
@@ -44,10 +50,17 @@ function judgeSpec({ desired }: Scene): Judgement {
   return condition('SpecValid', 'True', 'Valid', 'The spec can be deployed');
 }
 
-function judgeDeploy(scene: Scene): Judgement {
-  const { status, desired } = scene;
+function judgeDeploy(scene: Scene, standsAside: Failure | undefined): Judgement {
+  const { status, desired, application } = scene;
   const { rollout, failedDeploy, phase = '' } = status;
   if (phase === 'DualRunning') return judgeVersions(scene);
+  if (standsAside !== undefined && standsAside.reason !== 'HashMismatch' && isForeign(application))
+    return condition(
+      'Deployed',
+      'Unknown',
+      'NotOwned',
+      'Another operator deployed it, and Headrace has not adopted it',
+    );
   if (phase === 'Suspended') return condition('Deployed', 'False', 'Suspended', describeSuspension(scene));
   if (rollout?.kind === 'Suspend') return condition('Deployed', 'Unknown', 'Suspending', describeSuspending(scene));
   if (status.failedSuspension !== undefined && isSuspensionWanted(scene)) {

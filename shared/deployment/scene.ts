@@ -1,6 +1,7 @@
 // What a step looks at, and how it says what follows. Everything here is a plain question about plain values.
 
 import { formatTime } from '../units.ts';
+import { isForeign, readForeignBlueGreen } from './foreign-status.ts';
 import { fingerprintOf, revisionName, revisionOf, specDigest } from './identity.ts';
 import { clauses } from './sentences.ts';
 import type {
@@ -87,7 +88,16 @@ const DEFAULT_TIMEOUTS: Timeouts = {
 export function createScene(input: StepInput): Scene {
   const { application } = input;
   const spec = 'value' in application.spec ? application.spec.value : undefined;
-  return { ...input, status: application.status, options: readOptions(spec), desired: readDesired(input) };
+  const options = readOptions(spec);
+  const desired = readDesired(input);
+  return { ...input, status: readStatus(application, options, desired), options, desired };
+}
+
+/** The status as Headrace would have written it, whoever wrote it. */
+function readStatus(application: Application, options: Options, desired: Desired): ApplicationStatus {
+  const { status } = application;
+  if (!isForeign(application) || !isBlueGreen({ status, options })) return status;
+  return readForeignBlueGreen(status, 'name' in desired ? desired.name : '');
 }
 
 function readOptions(spec: Partial<ApplicationSpec> = {}): Options {

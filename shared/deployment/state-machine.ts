@@ -8,6 +8,7 @@ import { describeConditions } from './conditions.ts';
 import { beginDeleting, deleteApplication } from './delete.ts';
 import { runBoth } from './dual-running.ts';
 import { mustWait } from './failures.ts';
+import { isForeign } from './foreign-status.ts';
 import { describeCluster, describeEnd, describeJob, NO_CLUSTER } from './health.ts';
 import { tellOfJobs } from './job-events.ts';
 import { hasEndingJobs, leftoverHashes } from './remove-cluster.ts';
@@ -30,12 +31,17 @@ import {
 import { cancelOldJob, recoverFromCheckpoint, takeSavepoint } from './stop-old-job.ts';
 import { submitJob } from './submit.ts';
 import { keepSuspended } from './suspended.ts';
-import { adopt, isForeign } from './take-over.ts';
+import { adopt, planAdoption, prepareAdoption } from './take-over.ts';
 import type { ApplicationStatus, Effect, Failure, VersionStatus } from './types.ts';
 
 export interface Step extends Transition {
   /** Whether the application is on its way somewhere: it is looked at again in a few seconds, not in a minute. */
   readonly isInTransition: boolean;
+  /**
+   * Why Headrace does not act on the application (Owned is False). Then `status` is the one that was read but for its conditions,
+   * and there are neither effects nor events.
+   */
+  readonly standsAside?: Failure;
 }
 
 /**
@@ -49,10 +55,7 @@ export function step(input: StepInput, standsAside?: Failure): Step {
   if (standsAside !== undefined) return standAside(scene, standsAside);
   const { application, status } = scene;
   if (application.isDeleting && status.deletion === undefined) return finish(scene, beginDeleting(scene));
-  if (isForeign(application) && !application.isDeleting) {
-    const adoption = adopt(scene);
-    return 'reason' in adoption ? finish(scene, stay(scene), adoption) : finish(scene, adoption);
-  }
+  if (isForeign(application) && !application.isDeleting) return takeOver(scene);
   return finish(scene, mustWait(scene) ? stay(scene) : advance(scene));
 }
 
@@ -90,22 +93,33 @@ function advance(scene: Scene): Transition {
   }
 }
 
-/** Whoever else is at work keeps the status; Headrace adds no more than why it does nothing. */
+/** Until an application is adopted its status stays as the other operator left it. */
+function takeOver(scene: Scene): Step {
+  const adoption = planAdoption(scene);
+  if ('reason' in adoption) return standAside(scene, adoption);
+  const effects = prepareAdoption(scene, adoption);
+  if (effects.length > 0) return { status: scene.application.status, effects, events: [], isInTransition: false };
+  return finish(scene, adopt(scene, adoption));
+}
+
+/**
+ * Whoever deployed the application keeps its status; Headrace adds why it does nothing, and what it sees. The status is the one that
+ * was read, not the scene's: that one is read in Headrace's terms.
+ */
 function standAside(scene: Scene, reason: Failure): Step {
+  const { status } = scene.application;
   const conditions = describeConditions(scene, reason);
-  const status = { ...scene.status, observedGeneration: scene.application.generation, conditions };
-  return { status, effects: [], events: [], isInTransition: false };
+  return { status: { ...status, conditions }, effects: [], events: [], isInTransition: false, standsAside: reason };
 }
 
 /** Adds to a transition what is seen in every phase: counts, health, conditions. */
-function finish(scene: Scene, transition: Transition, standsAside?: Failure): Step {
-  const sized = standsAside === undefined ? recordReplicas(scene, transition.status) : transition.status;
-  const seen = observeStatus(scene, recordMode(scene, sized));
+function finish(scene: Scene, transition: Transition): Step {
+  const seen = observeStatus(scene, recordMode(scene, recordReplicas(scene, transition.status)));
   const told = telling({ ...transition, status: seen }, ...tellOfJobs(scene, seen));
-  const conditions = describeConditions({ ...scene, status: seen }, standsAside);
+  const conditions = describeConditions({ ...scene, status: seen });
   const status = { ...seen, observedGeneration: scene.application.generation, conditions };
-  const effects = standsAside === undefined ? protect(scene, told.effects) : told.effects;
-  return { ...told, status, effects, isInTransition: isInTransition(scene, transition, standsAside) };
+  const effects = protect(scene, told.effects);
+  return { ...told, status, effects, isInTransition: isInTransition(scene, transition) };
 }
 
 /**
@@ -196,8 +210,7 @@ function describeVersions(scene: Scene, status: ApplicationStatus): readonly Ver
   return [deployed, updating];
 }
 
-function isInTransition(scene: Scene, { status }: Transition, standsAside: Failure | undefined): boolean {
-  if (standsAside !== undefined) return false;
+function isInTransition(scene: Scene, { status }: Transition): boolean {
   const { phase = '' } = status;
   if (phase === '') return 'name' in scene.desired && !scene.options.isRollbackForced;
   if (phase === 'DualRunning') return isTearingDown(scene);

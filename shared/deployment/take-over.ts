@@ -10,15 +10,26 @@ import {
   forgetErrors,
   isBlueGreen,
   normal,
+  rolloutOf,
   type Scene,
-  stay,
   type Transition,
+  updatingColour,
   type WantedRevision,
 } from './scene.ts';
 import { clauses } from './sentences.ts';
-import { recordJob } from './submit.ts';
-import { taskManagerSelector } from './templates.ts';
-import type { Application, ApplicationStatus, Cluster, Failure, Phase, Rollout, StatusWriter } from './types.ts';
+import { recordJob, selectorOf } from './submit.ts';
+import type {
+  Application,
+  ApplicationStatus,
+  Cluster,
+  Colour,
+  Effect,
+  Failure,
+  Phase,
+  Revision,
+  Rollout,
+  StatusWriter,
+} from './types.ts';
 
 /** What has to be remembered of another controller where it cannot erase it. Times are epoch milliseconds. */
 export interface TakeoverMemory {
@@ -54,38 +65,72 @@ export function latestWriter({ otherStatusWriters }: Application): StatusWriter 
   return otherStatusWriters.toSorted((a, b) => Date.parse(b.time) - Date.parse(a.time))[0];
 }
 
-/** Somebody else deployed it: it has a state, and nothing in it is of Headrace. */
-export function isForeign({ status }: Pick<Application, 'status'>): boolean {
-  const { phase = '', deployHash = '', currentRevision, rollout, failedDeploy, suspension, deletion } = status;
-  const hasState = phase !== '' || deployHash !== '';
-  const isOurs = [currentRevision, rollout, failedDeploy, suspension, deletion].some((trace) => trace !== undefined);
-  return hasState && !isOurs;
-}
-
 /** The annotation with which a user decides about a cluster that was not recognised. */
 const TAKE_OVER = 'headrace.dev/take-over';
 
-/** @returns what the adoption comes to, or why it has to wait for the user */
-export function adopt(scene: Scene): Transition | Failure {
+/** What Headrace would do with an application that another operator deployed. */
+export type Adoption =
+  /** Its cluster is what the spec says, or the user says so: it is adopted as it runs. */
+  | { readonly kind: 'AtRest'; readonly cluster: Cluster; readonly wanted: WantedRevision }
+  /** BlueGreen with two versions, of which the second is what the spec says: both are adopted as they run. */
+  | { readonly kind: 'DualRunning'; readonly cluster: Cluster; readonly wanted: WantedRevision }
+  /** The operator has begun to deploy the spec on this cluster: the deploy is continued. */
+  | { readonly kind: 'Midway'; readonly cluster: Cluster; readonly wanted: WantedRevision }
+  /** The spec is deployed on a new cluster. */
+  | { readonly kind: 'Deploy'; readonly wanted: WantedRevision };
+
+/** Decides whether and how an application is adopted. @returns why it has to wait for the user, where it has to */
+export function planAdoption(scene: Scene): Adoption | Failure {
   const { desired, status, application } = scene;
   if ('faults' in desired) return { reason: 'InvalidSpec', message: clauses(...desired.faults) };
   const say = application.annotations[TAKE_OVER]?.toLowerCase();
+  if (status.phase === 'DualRunning') return planBoth(scene, desired, say);
   if (say === 'redeploy')
-    return isJobUntouched(status.phase) ? beginNewCluster(scene, desired) : inProgress(status.phase);
+    return isJobUntouched(status.phase) ? { kind: 'Deploy', wanted: desired } : inProgress(status.phase);
   const { deployHash = '' } = status;
-  if (deployHash === '') return adoptBeginning(scene, desired);
+  if (deployHash === '') return planBeginning(scene, desired);
   const cluster = clusterOf(scene, deployHash);
-  if (cluster?.jobManager === undefined || cluster.taskManager === undefined)
-    return {
-      reason: 'ClusterMissing',
-      message: `the Deployments of the deployed cluster ${deployHash} are not there; ${REDEPLOY}`,
-    };
-  if (isAtRest(status.phase)) return adoptAtRest(scene, desired, cluster, say === 'adopt');
-  return adoptMidway(scene, desired);
+  if (!hasBothParts(cluster)) return { reason: 'ClusterMissing', message: `${isMissing(deployHash)}; ${REDEPLOY}` };
+  return isAtRest(status.phase) ? planAtRest(scene, desired, cluster, say === 'adopt') : planMidway(scene, desired);
+}
+
+/**
+ * What has to be stored before an adoption is carried out: what runs is written down before it is counted as adopted, since
+ * afterwards nobody could tell that it is missing.
+ */
+export function prepareAdoption({ observation }: Scene, { kind, wanted }: Adoption): readonly Effect[] {
+  const { name, revision } = wanted;
+  return kind === 'Deploy' || observation.revisions.has(name) ? [] : [{ kind: 'CreateRevision', name, revision }];
+}
+
+/** Carries an adoption out. */
+export function adopt(scene: Scene, adoption: Adoption): Transition {
+  switch (adoption.kind) {
+    case 'Deploy':
+      return beginNewCluster(scene, adoption.wanted);
+    case 'AtRest':
+      return adoptAtRest(scene, adoption);
+    case 'DualRunning':
+      return adoptBoth(scene, adoption);
+    case 'Midway':
+      return adoptMidway(scene, adoption);
+    default:
+      throw adoption satisfies never;
+  }
 }
 
 const REDEPLOY = `annotate the application with ${TAKE_OVER}=redeploy to deploy its spec`;
 const ADVICE = `${REDEPLOY}, or with ${TAKE_OVER}=adopt to take what runs for it`;
+
+function isMissing(hash: string): string {
+  return `the Deployments of the deployed cluster ${hash} do not exist`;
+}
+
+type WholeCluster = Cluster & Required<Pick<Cluster, 'jobManager' | 'taskManager'>>;
+
+function hasBothParts(cluster: Cluster | undefined): cluster is WholeCluster {
+  return cluster?.jobManager !== undefined && cluster.taskManager !== undefined;
+}
 
 /** Lyft's operator has not stopped or submitted a job in these. */
 function isJobUntouched(phase: string | undefined): boolean {
@@ -93,7 +138,7 @@ function isJobUntouched(phase: string | undefined): boolean {
 }
 
 function inProgress(phase: string | undefined): Failure {
-  const message = `another operator left a deploy in phase ${phase} that cannot be gone on with: let it end it, or roll it back, first`;
+  const message = `another operator left a deploy in phase ${phase} that cannot be continued: let it end it, or roll it back, first`;
   return { reason: 'DeployInProgress', message };
 }
 
@@ -101,53 +146,104 @@ function isAtRest(phase: string | undefined): boolean {
   return phase === 'Running' || phase === 'DeployFailed' || phase === undefined || phase === '';
 }
 
-function adoptAtRest(scene: Scene, wanted: WantedRevision, cluster: Cluster, isForced: boolean): Transition | Failure {
-  const { application, status } = scene;
-  const { deployHash = '' } = status;
-  const identity = recognise(scene, wanted, cluster, deployHash);
+function planAtRest(
+  scene: Scene,
+  wanted: WantedRevision,
+  cluster: WholeCluster,
+  isForced: boolean,
+): Adoption | Failure {
+  const identity = recognise(scene, wanted, cluster, deployedColour(scene));
   if (identity === undefined && !isForced)
     return {
       reason: 'HashMismatch',
-      message: `the spec is not what cluster ${deployHash} was deployed from; ${ADVICE}`,
+      message: `the spec is not what cluster ${cluster.hash} was deployed from; ${ADVICE}`,
     };
-  const revision = { ...wanted.revision, ...(identity?.settings && { settings: identity.settings }) };
-  if (!scene.observation.revisions.has(wanted.name)) return storeFirst(scene, { ...wanted, revision });
-  const podSelector = cluster.taskManager?.podSelector ?? '';
-  // In BlueGreen Lyft's operator keeps the job's status with its version, and not at the top.
-  const job = (isBlueGreen(scene) ? status.versionStatuses?.[0]?.jobStatus : undefined) ?? status.jobStatus;
+  return { kind: 'AtRest', cluster, wanted: withSettings(wanted, identity?.settings) };
+}
+
+/** What the operator had set cluster-wide is kept with what it deployed. */
+function withSettings(wanted: WantedRevision, settings: Revision['settings']): WantedRevision {
+  return settings === undefined ? wanted : { ...wanted, revision: { ...wanted.revision, settings } };
+}
+
+function adoptAtRest(scene: Scene, { cluster, wanted }: Extract<Adoption, { kind: 'AtRest' }>): Transition {
+  const { status } = scene;
+  const id = status.jobStatus?.jobID ?? '';
   return {
     status: {
       ...status,
       // A size or spec that failed under the other operator is tried anew when it is asked for.
       phase: 'Running' as Phase,
       currentRevision: wanted.name,
-      selector: taskManagerSelector(application.name, podSelector),
-      jobStatus: recordJob(scene, job, { revision, id: job?.jobID ?? '' }),
+      ...selectorOf(scene, cluster.hash),
+      jobStatus: recordJob(scene, status.jobStatus, { revision: wanted.revision, id }),
     },
     effects: [],
-    events: [normal('Adopted', `Took over cluster ${deployHash} as it runs`)],
+    events: [normal('Adopted', `Took over cluster ${cluster.hash} as it runs`)],
   };
 }
 
-/** What runs is written down before it is counted as adopted: afterwards nobody could tell that it is missing. */
-function storeFirst(scene: Scene, { name, revision }: WantedRevision): Transition {
-  return stay(scene, [{ kind: 'CreateRevision', name, revision }]);
+/** Nobody kept the spec of the first version; it is only ever torn down, or stays. The second has to be what the spec says. */
+function planBoth(scene: Scene, wanted: WantedRevision, say: string | undefined): Adoption | Failure {
+  const { deployHash = '', updatingHash = '', rollout } = scene.status;
+  const [first, second] = [clusterOf(scene, deployHash), clusterOf(scene, updatingHash)];
+  const absent = hasBothParts(first) ? updatingHash : deployHash;
+  if (!hasBothParts(first) || !hasBothParts(second))
+    return {
+      reason: 'ClusterMissing',
+      message: `${isMissing(absent)}, one of two versions: let the other operator tear that version down first (spec.tearDownVersionHash: ${absent})`,
+    };
+  if (rollout?.jobId === undefined)
+    return {
+      reason: 'DeployInProgress',
+      message: `two versions run, but the status does not name the job of version ${updatingHash}: ${TEAR_DOWN_FIRST}`,
+    };
+  if (say === 'redeploy')
+    return {
+      reason: 'DeployInProgress',
+      message: `two versions run (${deployHash} and ${updatingHash}), and a third cannot be deployed beside them: ${TEAR_DOWN_FIRST}, or annotate the application with ${TAKE_OVER}=adopt, and set it afterwards`,
+    };
+  const identity = recognise(scene, wanted, second, updatingColour(scene));
+  if (identity === undefined && say !== 'adopt')
+    return {
+      reason: 'HashMismatch',
+      message: `the spec is not what cluster ${updatingHash}, the second of two versions, was deployed from: put it back, or annotate the application with ${TAKE_OVER}=adopt to take that version for it`,
+    };
+  return { kind: 'DualRunning', cluster: second, wanted: withSettings(wanted, identity?.settings) };
+}
+
+const TEAR_DOWN_FIRST =
+  'let the other operator tear one of them down first (spec.tearDownVersionHash with the hash of the one to end)';
+
+function adoptBoth(scene: Scene, { cluster, wanted }: Extract<Adoption, { kind: 'DualRunning' }>): Transition {
+  const { status, now } = scene;
+  const { deployHash } = status;
+  const rollout = {
+    ...rolloutOf(scene),
+    revision: wanted.name,
+    isTakenOver: true,
+    startTime: after(now, 0),
+    deadline: after(now, 0),
+  };
+  return {
+    status: { ...forgetErrors(status), rollout, ...selectorOf(scene, deployHash ?? '') },
+    effects: [],
+    events: [normal('Adopted', `Took over versions ${deployHash} and ${cluster.hash} as they run`)],
+  };
 }
 
 /** Lyft's operator hashed every label and annotation, so they are compared as they are. */
-function recognise(scene: Scene, { revision }: WantedRevision, { jobManager }: Cluster, deployHash: string) {
+function recognise(scene: Scene, { revision }: WantedRevision, cluster: Cluster, version: Colour | undefined) {
+  const { jobManager, hash } = cluster;
   if (jobManager === undefined) return undefined;
-  const version = deployedColour(scene);
   const { namespace, name, labels, annotations } = scene.application;
   const source = { ...revision, namespace, name, labels, annotations, ...(version && { version }) };
-  return matchesDeployedHash({ ...source, live: jobManager, deployHash });
+  return matchesDeployedHash({ ...source, live: jobManager, deployHash: hash });
 }
 
 /** A first deploy that Lyft's operator had only just begun. */
-function adoptBeginning(scene: Scene, wanted: WantedRevision): Transition | Failure {
-  const hashes = [...scene.observation.clusters.keys()];
-  if (hashes.length === 0) return beginNewCluster(scene, wanted);
-  return adoptMidway(scene, wanted);
+function planBeginning(scene: Scene, wanted: WantedRevision): Adoption | Failure {
+  return scene.observation.clusters.size === 0 ? { kind: 'Deploy', wanted } : planMidway(scene, wanted);
 }
 
 const RESUMABLE: readonly string[] = [
@@ -159,20 +255,26 @@ const RESUMABLE: readonly string[] = [
   'SubmittingJob',
 ];
 
-/** A deploy that Lyft's operator has begun is gone on with: all that it had decided is in its status. */
-function adoptMidway(scene: Scene, wanted: WantedRevision): Transition | Failure {
-  const { status, observation, now, options } = scene;
+/** A deploy that Lyft's operator has begun is continued: all that it had decided is in its status. */
+function planMidway(scene: Scene, wanted: WantedRevision): Adoption | Failure {
+  const { status, observation } = scene;
   const phase = status.phase || 'Updating';
-  const target = [...observation.clusters.values()].find(
-    (cluster) => cluster.hash !== status.deployHash && recognise(scene, wanted, cluster, cluster.hash) !== undefined,
+  const cluster = [...observation.clusters.values()].find(
+    (candidate) =>
+      candidate.hash !== status.deployHash && recognise(scene, wanted, candidate, deployedColour(scene)) !== undefined,
   );
-  if (target === undefined && isJobUntouched(phase)) return beginNewCluster(scene, wanted);
-  if (!RESUMABLE.includes(phase) || target === undefined || isBlueGreen(scene)) return inProgress(phase);
-  if (!observation.revisions.has(wanted.name)) return storeFirst(scene, wanted);
+  if (cluster === undefined && isJobUntouched(phase)) return { kind: 'Deploy', wanted };
+  if (!RESUMABLE.includes(phase) || cluster === undefined || isBlueGreen(scene)) return inProgress(phase);
+  return { kind: 'Midway', cluster, wanted };
+}
+
+function adoptMidway(scene: Scene, { cluster, wanted }: Extract<Adoption, { kind: 'Midway' }>): Transition {
+  const { status, now, options } = scene;
+  const phase = status.phase || 'Updating';
   const rollout = {
     kind: 'NewCluster' as const,
     revision: wanted.name,
-    hash: target.hash,
+    hash: cluster.hash,
     isTakenOver: true,
     startTime: after(now, 0),
     deadline: after(now, options.timeouts.clusterStartSeconds),
@@ -181,7 +283,7 @@ function adoptMidway(scene: Scene, wanted: WantedRevision): Transition | Failure
   return {
     status: { ...forgetErrors(status), phase, rollout },
     effects: [],
-    events: [normal('Adopted', `Goes on with the deploy of cluster ${target.hash}`)],
+    events: [normal('Adopted', `Goes on with the deploy of cluster ${cluster.hash}`)],
   };
 }
 

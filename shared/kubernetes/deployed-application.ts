@@ -6,6 +6,7 @@ import type {
   Application,
   ApplicationSpec as ApplicationFields,
   ApplicationStatus as ApplicationStatusFields,
+  Condition,
   Reading,
   StatusWriter,
 } from '../deployment/types.ts';
@@ -87,6 +88,20 @@ export async function patchApplicationStatus(
     await client.patch(path, { metadata: { resourceVersion }, status: changes }),
     path,
   );
+}
+
+/**
+ * Writes the conditions of an application, if they differ and it is still as it was read: all that is written to an application
+ * that Headrace does not own.
+ *
+ * @throws KubernetesError 409 when somebody wrote in between
+ */
+export async function patchConditions(
+  client: KubernetesClient,
+  application: Application,
+  conditions: readonly Condition[],
+): Promise<void> {
+  await patchApplicationStatus(client, application, { ...application.status, conditions });
 }
 
 /**

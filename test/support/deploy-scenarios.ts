@@ -8,11 +8,11 @@ import {
   type Deployments,
   HIGHLY_AVAILABLE,
   isGone,
-  NAMESPACE,
   NEXT_IMAGE,
   type SpecOptions,
   STEP_SECONDS,
 } from './deployments.ts';
+import { leaveAsLyftDoes } from './other-operator.ts';
 
 export interface Scenario {
   readonly name: string;
@@ -291,29 +291,16 @@ function isSuspended(deployments: Deployments): boolean {
 export const takeOver = onceRunning({
   name: "takes a cluster over that Lyft's operator has left",
   when: leaveAsLyftDoes,
-  isOver: (deployments) => deployments.status().currentRevision !== undefined && isAtRest(deployments),
+  isOver: (deployments) =>
+    deployments.status().currentRevision !== undefined && hasReplicas(deployments) && isAtRest(deployments),
   stepSeconds: 30,
   outcome: stillTheFirst('orders:1 4'),
 });
 
-/** What Lyft's operator deploys is the same in names and hash, but it writes less into the status, and keeps no revision. */
-function leaveAsLyftDoes(deployments: Deployments): void {
-  const { store } = deployments.sandbox;
-  for (const { metadata } of store.list('ControllerRevision'))
-    store.remove('ControllerRevision', NAMESPACE, metadata.name);
-  const application = deployments.application();
-  const { taskManagerConfig, ...spec } = application.spec as { taskManagerConfig: { replicas?: number } };
-  const { replicas, ...own } = taskManagerConfig;
-  const { phase, deployHash, deploymentMode, jobStatus, clusterStatus, lastUpdatedAt } = deployments.status();
-  const time = new Date(deployments.sandbox.clock.now()).toISOString();
-  const { apiVersion, metadata } = application;
-  const writer = { manager: 'flinkoperator', operation: 'Update', apiVersion, time, fieldsType: 'FieldsV1' } as const;
-  store.put({
-    ...application,
-    metadata: { ...metadata, managedFields: [{ ...writer, fieldsV1: { 'f:status': { 'f:phase': {} } } }] },
-    spec: { ...spec, taskManagerConfig: own },
-    status: { phase, deployHash, deploymentMode, jobStatus, clusterStatus, lastUpdatedAt },
-  });
+/** It is given its replicas when it was adopted, and not before. */
+function hasReplicas(deployments: Deployments): boolean {
+  const { taskManagerConfig } = deployments.application().spec as { taskManagerConfig: { replicas?: number } };
+  return taskManagerConfig.replicas !== undefined;
 }
 
 /** The newest spec is what runs, on one cluster, and nothing is left of any other. */

@@ -413,6 +413,87 @@ describe('every step', () => {
   });
 });
 
+/** As another operator leaves it: nothing of Headrace's, and in BlueGreen each version's job with its version. */
+const foreign: fc.Arbitrary<StepInput> = fc
+  .record({
+    scene: input,
+    versions: fc.constantFrom([OLD, NEW], [OLD], [NEW, OLD], []),
+    top: fc.constantFrom(OLD_JOB, NEW_JOB, ''),
+    say: fc.constantFrom(undefined, undefined, 'adopt', 'redeploy'),
+  })
+  .map(({ scene, versions, top, say }) => {
+    const { currentRevision, rollout: _, failedDeploy, deletion, selector, ...left } = scene.application.status;
+    const versionStatuses = versions.map((versionHash) => ({
+      versionHash,
+      jobStatus: { jobID: versionHash === OLD ? OLD_JOB : NEW_JOB },
+    }));
+    const jobStatus = { ...left.jobStatus, jobID: top };
+    const before = { ...left, jobStatus, ...(left.deploymentMode === 'BlueGreen' && { versionStatuses }) };
+    const annotations = say === undefined ? {} : { 'headrace.dev/take-over': say };
+    return {
+      ...scene,
+      application: {
+        ...scene.application,
+        isDeleting: false,
+        status: { ...before, phase: before.phase || 'Running' },
+        annotations,
+      },
+    };
+  });
+
+const STANDS_ASIDE = { reason: 'AnotherOperatorActive', message: 'flinkoperator writes to the status' };
+
+describe('an application that Headrace does not own', () => {
+  const expectUntouched = ({ application }: StepInput, next: Step) => {
+    const { conditions, ...after } = next.status;
+    const { conditions: _, ...before } = application.status;
+    expect(after).toEqual(before);
+    expect(conditions?.find(({ type }) => type === 'Owned')?.status).toBe('False');
+    expect([next.effects, next.events, next.isInTransition]).toEqual([[], [], false]);
+  };
+
+  it('keeps every other byte of its status while another operator is at work, whatever is seen', () => {
+    fc.assert(
+      fc.property(fc.oneof(foreign, input), (scene) => expectUntouched(scene, step(scene, STANDS_ASIDE))),
+      RUNS,
+    );
+  });
+
+  it('keeps it where it has to wait for the user, and until what runs is stored', () => {
+    fc.assert(
+      fc.property(foreign, (scene) => {
+        const next = step(scene);
+        if (next.standsAside !== undefined) expectUntouched(scene, next);
+        else if (next.effects.some(({ kind }) => kind === 'CreateRevision') && next.status.rollout === undefined)
+          expect(next.status).toEqual(scene.application.status);
+      }),
+      // Each tries some twenty hashes.
+      { numRuns: RUNS.numRuns / 6 },
+    );
+  });
+
+  it('is never said to have lost a job that runs, whichever job the top of its status names', () => {
+    fc.assert(
+      fc.property(foreign, (scene) => {
+        const { application, observation: seen } = scene;
+        const jobs = { [OLD_JOB]: aJob(), [NEW_JOB]: aJob() };
+        const versions = application.status.versionStatuses?.map(({ versionHash }) => versionHash) ?? [];
+        if (application.status.deploymentMode !== 'BlueGreen' || !versions.includes(application.status.deployHash))
+          return;
+        const jobManagers = new Map(
+          [OLD, NEW].map((hash) => [
+            hash,
+            aJobManager({ jobs: { [hash === OLD ? OLD_JOB : NEW_JOB]: jobs[OLD_JOB] as JobView } }),
+          ]),
+        );
+        const next = step({ ...scene, observation: { ...seen, jobManagers } }, STANDS_ASIDE);
+        expect(next.status.conditions?.find(({ type }) => type === 'JobRunning')?.reason).not.toBe('JobLost');
+      }),
+      RUNS,
+    );
+  });
+});
+
 function known<T>(reading: { readonly value: T } | { readonly unreadable: string } | undefined): T | undefined {
   return reading !== undefined && 'value' in reading ? reading.value : undefined;
 }
