@@ -70,8 +70,10 @@ async function findApplication(input: FindTargetInput): Promise<Reading<Target>>
   // A size that stands is left as it is where nothing may be written; one that is missing has to be reckoned with.
   const isLeft = seeding === 'none' && size.replicas !== undefined;
   const seed = isLeft ? undefined : planned && withinBounds(planned, spec, phase !== '');
+  // Nothing is written to an application that another operator deploys: it is given replicas when it is adopted.
+  const isOwned = !conditions.some(({ type, status }) => type === 'Owned' && status === 'False');
   const planted =
-    seed !== undefined && seeding === 'write'
+    seed !== undefined && seeding === 'write' && isOwned
       ? await attemptToPlant(cluster, application, size, seed)
       : { value: application.resourceVersion };
   const basis = seed === undefined ? (application.scaleBasis ?? size) : size;

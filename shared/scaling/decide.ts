@@ -172,7 +172,7 @@ interface Obstacle {
 
 /** Asked one after the other; the first that speaks decides that nothing is scaled now. */
 function findObstacle({ spec, observation, status }: DecisionInput, scale: Scale): Obstacle | undefined {
-  const { phase, rivals } = observation;
+  const { phase, rivals, targetConditions } = observation;
   if ('unreadable' in rivals)
     return asError(
       'FailedGetAutoscalers',
@@ -183,6 +183,12 @@ function findObstacle({ spec, observation, status }: DecisionInput, scale: Scale
       'AmbiguousSelector',
       `${describeTarget(spec)} is also the target of ${rivals.value.join(', ')}: remove one of them`,
     );
+  // Other replicas would be a spec that is not what runs, by which another operator's cluster is recognised.
+  if (targetConditions?.some(({ type, status }) => type === 'Owned' && status === 'False'))
+    return {
+      reason: 'TargetNotOwned',
+      message: `${describeTarget(spec)} is not deployed by Headrace: its replicas are left alone`,
+    };
   if (phase === 'Suspended')
     return {
       reason: 'TargetSuspended',

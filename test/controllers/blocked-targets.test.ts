@@ -2,6 +2,7 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { aDeployedApplication, type Deployments } from '../support/deployments.ts';
+import { leaveAsLyftDoes } from '../support/other-operator.ts';
 import { Shard } from '../support/sandbox.ts';
 
 let orders: Deployments;
@@ -68,6 +69,22 @@ describe('an autoscaler', () => {
 
     expect(blocked?.decision?.blocker).toBe('asked for 7, 2 run: it writes');
     expect(shard.conditions()).toContain('TargetDeployed False TargetNotOwned');
+  });
+
+  it('writes nothing to a target that another operator deploys, neither replicas nor status', async () => {
+    orders = await aDeployedApplication();
+    leaveAsLyftDoes(orders);
+    await orders.round();
+    const shard = new Shard(orders.sandbox);
+    shard.addAutoscaler({ spec: { minReplicas: 7 } });
+    const { spec, status } = structuredClone(orders.application());
+
+    await shard.ticks(3);
+
+    expect(orders.application()).toMatchObject({ spec, status });
+    expect(orders.application().spec).toEqual(spec);
+    expect(orders.status()).not.toHaveProperty('scaleBasis');
+    expect(shard.conditions()).toContain('ScalingActive False TargetNotOwned');
   });
 
   it('writes nothing more while it is blocked by the same', async () => {
