@@ -7,15 +7,23 @@ import { convertCommand } from './convert.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
 import { snapshotCommand } from './snapshot.ts';
+import { takeOverCommand } from './take-over.ts';
 
-const COMMANDS: readonly Command[] = [checkCommand, runCommand, snapshotCommand, replayCommand, convertCommand];
+const COMMANDS: readonly Command[] = [
+  checkCommand,
+  runCommand,
+  snapshotCommand,
+  replayCommand,
+  convertCommand,
+  takeOverCommand,
+];
 
 const HELP = `headrace: autoscales and deploys Apache Flink on Kubernetes from outside the cluster
 
 Usage: headrace COMMAND [OPTIONS]
 
 Commands:
-${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(8)} ${summary}`).join('\n')}
+${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(9)} ${summary}`).join('\n')}
 
 headrace COMMAND --help tells more.
 

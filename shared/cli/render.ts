@@ -9,16 +9,29 @@ const COLUMNS = ['NAMESPACE', 'NAME', 'REFERENCE', 'TARGETS', 'MIN', 'MAX', 'REP
 /** One row per autoscaler, and under it the sentence with the arithmetic. */
 export function renderTable({ autoscalers }: TickReport, namespaces: Namespaces): string {
   if (autoscalers.length === 0) return `No FlinkAutoscaler found in ${namespaces.join(', ') || 'any namespace'}.\n`;
-  const rows = [COLUMNS, ...autoscalers.map(toRow)];
-  const widths = COLUMNS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const lines = rows.map((row) =>
-    row
+  return layOut(
+    COLUMNS,
+    autoscalers.map((autoscaler) => ({ cells: toRow(autoscaler), notes: [describe(autoscaler)] })),
+  );
+}
+
+interface Row {
+  readonly cells: readonly string[];
+  /** Sentences, each on a line of its own below the row. */
+  readonly notes: readonly string[];
+}
+
+/** Lays a table out in columns, under their names. */
+export function layOut(columns: readonly string[], rows: readonly Row[]): string {
+  const table = [columns, ...rows.map(({ cells }) => cells)];
+  const widths = columns.map((_, column) => Math.max(...table.map((cells) => cells[column]?.length ?? 0)));
+  const line = (cells: readonly string[]) =>
+    cells
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))
       .join('  ')
-      .trimEnd(),
-  );
-  const sentences = ['', ...autoscalers.map(describe)];
-  return `${lines.flatMap((line, index) => (index === 0 ? [line] : [line, `  ${sentences[index]}`])).join('\n')}\n`;
+      .trimEnd();
+  const body = rows.flatMap(({ cells, notes }) => [line(cells), ...notes.map((note) => `  ${note}`)]);
+  return `${[line(columns), ...body].join('\n')}\n`;
 }
 
 function toRow({ namespace, name, target, spec, decision, outcome }: AutoscalerReport): string[] {

@@ -65,9 +65,9 @@ export async function observeDeployment(
   parts: Parts,
   now: number,
 ): Promise<Observation> {
-  const clusters = await countPods(client, application, findClusters(application, parts));
-  const objects = { clusters, services: findServices(application, parts) };
-  const glance = { ...objects, revisions: new Map(), jobManagers: new Map(), troubles: [] };
+  const objects = seeObjects(application, parts);
+  const clusters = await countPods(client, application, objects.clusters);
+  const glance = { ...objects, clusters, revisions: new Map(), jobManagers: new Map(), troubles: [] };
   const scene = createScene({ application, observation: glance, now });
   const [revisions, troubles, cleared] = await Promise.all([
     needsRevisions(scene) ? readRevisions(client, application) : new Map<string, Revision>(),
@@ -92,6 +92,11 @@ async function withProcess(
   if (podSelector === undefined || view === undefined) return views;
   const process = await nameProcesses(client, scene.application, podSelector);
   return new Map([...views, [hash, { ...view, process }]]);
+}
+
+/** What an application's own objects are, their pods not counted. */
+export function seeObjects(application: Application, parts: Parts): Pick<Observation, 'clusters' | 'services'> {
+  return { clusters: findClusters(application, parts), services: findServices(application, parts) };
 }
 
 /** An object that bears the application's labels without being its own is none of its clusters. */

@@ -18,6 +18,7 @@ import {
 } from './scene.ts';
 import { clauses } from './sentences.ts';
 import { recordJob, selectorOf } from './submit.ts';
+import { JOB_PROPERTIES, renderJobProperties } from './templates.ts';
 import type {
   Application,
   ApplicationStatus,
@@ -76,17 +77,24 @@ export type Adoption =
   | { readonly kind: 'DualRunning'; readonly cluster: Cluster; readonly wanted: WantedRevision }
   /** The operator has begun to deploy the spec on this cluster: the deploy is continued. */
   | { readonly kind: 'Midway'; readonly cluster: Cluster; readonly wanted: WantedRevision }
-  /** The spec is deployed on a new cluster. */
-  | { readonly kind: 'Deploy'; readonly wanted: WantedRevision };
+  /** The spec is deployed on a new cluster: the user has asked for it, or the operator had hardly begun. */
+  | { readonly kind: 'Deploy'; readonly wanted: WantedRevision; readonly isAskedFor: boolean };
+
+/** Why an application is not adopted before the user has done something. */
+export interface AdoptionFailure extends Failure {
+  readonly reason: 'InvalidSpec' | 'HashMismatch' | 'ClusterMissing' | 'DeployInProgress';
+}
 
 /** Decides whether and how an application is adopted. @returns why it has to wait for the user, where it has to */
-export function planAdoption(scene: Scene): Adoption | Failure {
+export function planAdoption(scene: Scene): Adoption | AdoptionFailure {
   const { desired, status, application } = scene;
   if ('faults' in desired) return { reason: 'InvalidSpec', message: clauses(...desired.faults) };
   const say = application.annotations[TAKE_OVER]?.toLowerCase();
   if (status.phase === 'DualRunning') return planBoth(scene, desired, say);
   if (say === 'redeploy')
-    return isJobUntouched(status.phase) ? { kind: 'Deploy', wanted: desired } : inProgress(status.phase);
+    return isJobUntouched(status.phase)
+      ? { kind: 'Deploy', wanted: desired, isAskedFor: true }
+      : inProgress(status.phase);
   const { deployHash = '' } = status;
   if (deployHash === '') return planBeginning(scene, desired);
   const cluster = clusterOf(scene, deployHash);
@@ -137,7 +145,7 @@ function isJobUntouched(phase: string | undefined): boolean {
   return isAtRest(phase) || phase === 'Updating' || phase === 'ClusterStarting';
 }
 
-function inProgress(phase: string | undefined): Failure {
+function inProgress(phase: string | undefined): AdoptionFailure {
   const message = `another operator left a deploy in phase ${phase} that cannot be continued: let it end it, or roll it back, first`;
   return { reason: 'DeployInProgress', message };
 }
@@ -151,14 +159,32 @@ function planAtRest(
   wanted: WantedRevision,
   cluster: WholeCluster,
   isForced: boolean,
-): Adoption | Failure {
+): Adoption | AdoptionFailure {
   const identity = recognise(scene, wanted, cluster, deployedColour(scene));
   if (identity === undefined && !isForced)
     return {
       reason: 'HashMismatch',
-      message: `the spec is not what cluster ${cluster.hash} was deployed from; ${ADVICE}`,
+      message: `the spec is not what cluster ${cluster.hash} was deployed from${describeDifference(wanted, cluster)}; ${ADVICE}`,
     };
   return { kind: 'AtRest', cluster, wanted: withSettings(wanted, identity?.settings) };
+}
+
+/** Where the job is another: " (parallelism: 4 there, 8 in the spec)". Empty where the job is the same, and something else is not. */
+function describeDifference({ revision }: WantedRevision, { jobManager }: WholeCluster): string {
+  const deployed = readProperties(jobManager.annotations[JOB_PROPERTIES] ?? '');
+  const wanted = readProperties(renderJobProperties(revision));
+  const differences = [...wanted].flatMap(([key, value]) => {
+    const before = deployed.get(key);
+    return before === undefined || before === value ? [] : [`${key}: ${before} there, ${value} in the spec`];
+  });
+  return differences.length === 0 ? '' : ` (${differences.join('; ')})`;
+}
+
+function readProperties(text: string): ReadonlyMap<string, string> {
+  const lines = text
+    .split('\n')
+    .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]);
+  return new Map(lines as [string, string][]);
 }
 
 /** What the operator had set cluster-wide is kept with what it deployed. */
@@ -184,7 +210,7 @@ function adoptAtRest(scene: Scene, { cluster, wanted }: Extract<Adoption, { kind
 }
 
 /** Nobody kept the spec of the first version; it is only ever torn down, or stays. The second has to be what the spec says. */
-function planBoth(scene: Scene, wanted: WantedRevision, say: string | undefined): Adoption | Failure {
+function planBoth(scene: Scene, wanted: WantedRevision, say: string | undefined): Adoption | AdoptionFailure {
   const { deployHash = '', updatingHash = '', rollout } = scene.status;
   const [first, second] = [clusterOf(scene, deployHash), clusterOf(scene, updatingHash)];
   const absent = hasBothParts(first) ? updatingHash : deployHash;
@@ -207,7 +233,7 @@ function planBoth(scene: Scene, wanted: WantedRevision, say: string | undefined)
   if (identity === undefined && say !== 'adopt')
     return {
       reason: 'HashMismatch',
-      message: `the spec is not what cluster ${updatingHash}, the second of two versions, was deployed from: put it back, or annotate the application with ${TAKE_OVER}=adopt to take that version for it`,
+      message: `the spec is not what cluster ${updatingHash}, the second of two versions, was deployed from${describeDifference(wanted, second)}: put it back, or annotate the application with ${TAKE_OVER}=adopt to take that version for it`,
     };
   return { kind: 'DualRunning', cluster: second, wanted: withSettings(wanted, identity?.settings) };
 }
@@ -242,8 +268,10 @@ function recognise(scene: Scene, { revision }: WantedRevision, cluster: Cluster,
 }
 
 /** A first deploy that Lyft's operator had only just begun. */
-function planBeginning(scene: Scene, wanted: WantedRevision): Adoption | Failure {
-  return scene.observation.clusters.size === 0 ? { kind: 'Deploy', wanted } : planMidway(scene, wanted);
+function planBeginning(scene: Scene, wanted: WantedRevision): Adoption | AdoptionFailure {
+  return scene.observation.clusters.size === 0
+    ? { kind: 'Deploy', wanted, isAskedFor: false }
+    : planMidway(scene, wanted);
 }
 
 const RESUMABLE: readonly string[] = [
@@ -256,14 +284,14 @@ const RESUMABLE: readonly string[] = [
 ];
 
 /** A deploy that Lyft's operator has begun is continued: all that it had decided is in its status. */
-function planMidway(scene: Scene, wanted: WantedRevision): Adoption | Failure {
+function planMidway(scene: Scene, wanted: WantedRevision): Adoption | AdoptionFailure {
   const { status, observation } = scene;
   const phase = status.phase || 'Updating';
   const cluster = [...observation.clusters.values()].find(
     (candidate) =>
       candidate.hash !== status.deployHash && recognise(scene, wanted, candidate, deployedColour(scene)) !== undefined,
   );
-  if (cluster === undefined && isJobUntouched(phase)) return { kind: 'Deploy', wanted };
+  if (cluster === undefined && isJobUntouched(phase)) return { kind: 'Deploy', wanted, isAskedFor: false };
   if (!RESUMABLE.includes(phase) || cluster === undefined || isBlueGreen(scene)) return inProgress(phase);
   return { kind: 'Midway', cluster, wanted };
 }

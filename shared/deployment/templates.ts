@@ -201,11 +201,20 @@ function commonLabels({ name, version }: Pick<TemplateSource, 'name' | 'version'
   return { 'flink-app': name, ...(version !== undefined && { 'flink-application-version': version }) };
 }
 
+/** The annotation in which a Deployment says which job its cluster was made for, one property in a line. */
+export const JOB_PROPERTIES = 'flink-job-properties';
+
+/** The text of JOB_PROPERTIES, as Lyft's operator writes it. */
+export function renderJobProperties({ spec, parallelism }: Pick<TemplateSource, 'spec' | 'parallelism'>): string {
+  const { jarName, entryClass } = spec;
+  return `jarName: ${jarName}\nparallelism: ${parallelism}\nentryClass:${entryClass}\n${argumentLine(spec)}`;
+}
+
 function deploymentAnnotations({ annotations, spec, parallelism, version }: TemplateSource): Strings {
-  const { jarName, entryClass, restartNonce } = spec;
+  const { restartNonce } = spec;
   return {
     ...annotations,
-    'flink-job-properties': `jarName: ${jarName}\nparallelism: ${parallelism}\nentryClass:${entryClass}\n${argumentLine(spec)}`,
+    [JOB_PROPERTIES]: renderJobProperties({ spec, parallelism }),
     ...(restartNonce && { 'restart-nonce': restartNonce }),
     ...(version !== undefined && { 'flink-application-version': version }),
   };

@@ -9,7 +9,7 @@ interface Kustomization extends Manifest {
 const root = new URL('../../../infra/kubernetes/', import.meta.url);
 
 describe('kustomizations', () => {
-  it.each(['', 'examples/application/', 'examples/autoscaler/', 'examples/hpa/'])(
+  it.each(['', 'examples/application/', 'examples/autoscaler/', 'examples/hpa/', 'examples/take-over-check/'])(
     'infra/kubernetes/%s applies every file of its folder',
     (folder) => {
       const { resources } = readManifest<Kustomization>(`${folder}kustomization.yaml`);
