@@ -55,6 +55,7 @@ import {
   handlerError,
   invocation,
   jobNotFound,
+  missingSavepoint,
   noCheckpointing,
   noCheckpoints,
   noParallelism,
@@ -124,6 +125,7 @@ const slotReportMs = 1000;
 const heartbeatMs = 10_000;
 /** metrics.fetcher.update-interval */
 const metricsIntervalMs = 10_000;
+const disposalMs = 1000;
 const id32 = /^[0-9a-f]{32}$/;
 
 export class JobManager {
@@ -133,6 +135,10 @@ export class JobManager {
   readonly #taskManagers = new Map<string, RegisteredTaskManager>();
   /** Operations on jobs that were not there, which fail. */
   readonly #strayOperations = new Map<string, number>();
+  readonly #disposals = new Map<
+    string,
+    { readonly path: string; readonly endTime: number; readonly outcome?: object }
+  >();
   /** What was last computed of a job for those that ask: Flink does it anew only every few seconds. */
   readonly #seen = new Map<string, { readonly job: FlinkJob; readonly time: number }>();
   readonly #collected = new Map<
@@ -174,6 +180,7 @@ export class JobManager {
   /** Brings every job to the present. Returns when it is to be done again. */
   look(): number {
     const now = this.#options.now();
+    this.#endDisposals();
     for (let isChanging = true; isChanging; ) {
       isChanging = false;
       for (const [id, job] of this.#jobs) {
@@ -185,7 +192,8 @@ export class JobManager {
     const reports = [...this.#taskManagers.values()]
       .map(({ time }) => time + slotReportMs)
       .filter((time) => time > now);
-    return Math.min(...reports, ...[...this.#jobs.values()].map((job) => nextChangeTime(job, now)));
+    const disposals = [...this.#disposals.values()].map(({ endTime }) => endTime).filter((time) => time > now);
+    return Math.min(...reports, ...disposals, ...[...this.#jobs.values()].map((job) => nextChangeTime(job, now)));
   }
 
   /** Hands the tasks of a job that has been given slots to its TaskManagers. */
@@ -248,6 +256,8 @@ export class JobManager {
     ['POST', /^\/jobs\/([^/]+)\/savepoints$/, ([id = ''], request) => this.#savepoint(id, request, 'savepoint')],
     ['POST', /^\/jobs\/([^/]+)\/stop$/, ([id = ''], request) => this.#savepoint(id, request, 'stop')],
     ['GET', /^\/jobs\/([^/]+)\/savepoints\/([^/]+)$/, ([id = '', trigger = '']) => this.#savepointStatus(id, trigger)],
+    ['POST', /^\/savepoint-disposal$/, (_, request) => this.#dispose(request)],
+    ['GET', /^\/savepoint-disposal\/([^/]+)$/, ([trigger = '']) => this.#disposalStatus(trigger)],
     ['GET', /^\/jobs\/([^/]+)\/resource-requirements$/, ([id = '']) => this.#requirements(id)],
     ['PUT', /^\/jobs\/([^/]+)\/resource-requirements$/, ([id = ''], request) => this.#require(id, request)],
     [
@@ -438,6 +448,36 @@ export class JobManager {
     const status = this.#operation(id, triggerId);
     if (status) return this.#json(status);
     return handlerError(404, `There is no savepoint operation with triggerId=${triggerId} for job ${id}.`);
+  }
+
+  /** Under an id of Flink's own; it takes a second. */
+  #dispose(request: SandboxRequest): Answer {
+    const path = readBody(request)['savepoint-path'];
+    if (typeof path !== 'string') return handlerError(400, "The 'savepoint-path' is missing.");
+    const triggerId = this.#newId();
+    this.#disposals.set(triggerId, { path, endTime: this.#options.now() + disposalMs });
+    return jsonAnswer(200, { 'request-id': triggerId }, contentType);
+  }
+
+  /** What becomes of a disposal is settled when it ends: then the savepoint goes, or is not there. */
+  #endDisposals(): void {
+    const { now, storage } = this.#options;
+    for (const [triggerId, { path, endTime, outcome }] of this.#disposals) {
+      if (outcome !== undefined || now() < endTime) continue;
+      const isThere = storage.delete(path);
+      this.#disposals.set(triggerId, { path, endTime, outcome: isThere ? {} : failureCause(missingSavepoint(path)) });
+    }
+  }
+
+  #disposalStatus(triggerId: string): Answer {
+    if (!id32.test(triggerId)) return badId('triggerid', triggerId);
+    const { properties, now } = this.#options;
+    const storedMs = (durationSeconds(properties['rest.async.store-duration']) ?? 300) * 1000;
+    const disposal = this.#disposals.get(triggerId);
+    if (!disposal || now() >= disposal.endTime + storedMs)
+      return handlerError(404, `Operation not found under key: ${triggerId}`);
+    if (disposal.outcome === undefined) return this.#json({ status: { id: 'IN_PROGRESS' }, operation: null });
+    return this.#json({ status: { id: 'COMPLETED' }, operation: disposal.outcome });
   }
 
   get #savepointDirectory(): string | undefined {

@@ -173,7 +173,7 @@ export function jobManagerOf(client: KubernetesClient, { namespace, name }: Appl
 async function askJobManager(
   client: KubernetesClient,
   application: Application,
-  { hash, asksJobsFirst, of, plan }: Questions,
+  { hash, asksJobsFirst, of, plan, disposalTriggerId }: Questions,
 ): Promise<readonly [string, JobManagerView]> {
   const jobManager = jobManagerOf(client, application, hash);
   // Before anything else of a job its state: what is read of its checkpoints then is no older than its end.
@@ -183,11 +183,12 @@ async function askJobManager(
     const details = silentJobs(of, first);
     return [hash, { jobs: first, overview: first, taskManagers: first, details }];
   }
-  const [jobs, overview, taskManagers, planned] = await Promise.all([
+  const [jobs, overview, taskManagers, planned, disposal] = await Promise.all([
     asking,
     attempt(jobManager.overview()),
     attempt(jobManager.taskManagers()),
     plan && attempt(jobManager.plan(plan)),
+    disposalTriggerId === undefined ? undefined : attempt(jobManager.disposal(disposalTriggerId)),
   ]);
   return [
     hash,
@@ -197,6 +198,7 @@ async function askJobManager(
       taskManagers,
       details: 'value' in jobs ? await askOfJobs(jobManager, of, jobs.value) : silentJobs(of, jobs),
       ...(planned && { plan: planned }),
+      ...(disposal && { disposal }),
     },
   ];
 }
@@ -223,20 +225,24 @@ async function askOfJob(
   questions: JobQuestions,
   jobs: readonly JobSummary[],
 ): Promise<JobView> {
-  const { jobId, savepointTriggerId } = questions;
+  const { jobId, savepointTriggerId, periodicTriggerId } = questions;
   const listed = jobs.find(({ id }) => id === jobId);
   const mayHaveEnded = listed === undefined || hasEnded(classify(listed.state));
   const hasFailed = listed !== undefined && classify(listed.state) === 'Failed';
   const asking = attempt(jobManager.job(jobId));
-  const [job, checkpoints, checkpointConfig, resourceRequirements, failures, restarts, savepoint] = await Promise.all([
-    asking,
-    questions.checkpoints ? attempt(jobManager.checkpoints(jobId, mayHaveEnded)) : undefined,
-    questions.checkpointConfig ? attempt(jobManager.checkpointConfig(jobId)) : undefined,
-    questions.resourceRequirements ? attempt(jobManager.resourceRequirements(jobId)) : undefined,
-    hasFailed ? asking.then((page) => readLastFailures(jobManager, jobId, page)) : attempt(jobManager.failures(jobId)),
-    attempt(jobManager.restarts(jobId)),
-    savepointTriggerId === undefined ? undefined : attempt(jobManager.savepoint(jobId, savepointTriggerId)),
-  ]);
+  const [job, checkpoints, checkpointConfig, resourceRequirements, failures, restarts, savepoint, periodicSavepoint] =
+    await Promise.all([
+      asking,
+      questions.checkpoints ? attempt(jobManager.checkpoints(jobId, mayHaveEnded)) : undefined,
+      questions.checkpointConfig ? attempt(jobManager.checkpointConfig(jobId)) : undefined,
+      questions.resourceRequirements ? attempt(jobManager.resourceRequirements(jobId)) : undefined,
+      hasFailed
+        ? asking.then((page) => readLastFailures(jobManager, jobId, page))
+        : attempt(jobManager.failures(jobId)),
+      attempt(jobManager.restarts(jobId)),
+      savepointTriggerId === undefined ? undefined : attempt(jobManager.savepoint(jobId, savepointTriggerId)),
+      periodicTriggerId === undefined ? undefined : attempt(jobManager.savepoint(jobId, periodicTriggerId)),
+    ]);
   return {
     // A job's own page may be as old as web.refresh-interval (3 s by default); the list of jobs is always new.
     job: listed === undefined ? job : mapReading(job, (page) => page && { ...page, state: listed.state }),
@@ -246,6 +252,7 @@ async function askOfJob(
     failures,
     restarts,
     ...(savepoint && { savepoint }),
+    ...(periodicSavepoint && { periodicSavepoint }),
   };
 }
 

@@ -9,6 +9,7 @@ import { noteError } from '../deployment/failures.ts';
 import { isForeign } from '../deployment/foreign-status.ts';
 import { planSeed, sizeSpecOf } from '../deployment/parallelism.ts';
 import { wasSilent } from '../deployment/questions.ts';
+import { failSavepoint, noteTriggerId } from '../deployment/savepoints.ts';
 import { type Step, step } from '../deployment/state-machine.ts';
 import { findCompany, latestWriter } from '../deployment/take-over.ts';
 import type { Application, ApplicationStatus, Effect, Event, Failure, LastSeenError } from '../deployment/types.ts';
@@ -204,7 +205,9 @@ function toResult(phase: string, next: Step | undefined, error: string | undefin
 function describe(next: Pick<Step, 'status' | 'effects'> | undefined): string {
   if (next === undefined) return 'seeded';
   const { phase, rollout, savepointTriggerId, savepointPath, currentRevision } = next.status;
-  return JSON.stringify([phase, rollout, savepointTriggerId, savepointPath, currentRevision, next.effects]);
+  const { periodicSavepoint, savepointDisposal } = next.status;
+  const deploy = [phase, rollout, savepointTriggerId, savepointPath, currentRevision];
+  return JSON.stringify([...deploy, periodicSavepoint, savepointDisposal, next.effects]);
 }
 
 interface Taken {
@@ -360,6 +363,7 @@ function withoutCheckpoints(jobStatus: NonNullable<ApplicationStatus['jobStatus'
 function reachesJob(effect: Effect): boolean {
   switch (effect.kind) {
     case 'TriggerSavepoint':
+    case 'DisposeSavepoint':
     case 'CancelJob':
     case 'SubmitJob':
     case 'SetResourceRequirements':
@@ -386,8 +390,8 @@ async function act(
   for (const effect of effects) {
     try {
       const triggerId = await performEffect(tools, current, effect);
-      if (effect.kind === 'TriggerSavepoint' && triggerId !== effect.triggerId && triggerId !== undefined)
-        current = await noteTriggerId(client, current, triggerId);
+      const noted = triggerId && noteTriggerId(current.status, effect, triggerId);
+      if (noted) current = await patchApplicationStatus(client, current, noted);
       // The finalizer is in the application itself: what follows rests on its new version.
       if (effect.kind === 'AddFinalizer') current = (await getApplication(client, current)) ?? current;
     } catch (error) {
@@ -396,15 +400,6 @@ async function act(
     }
   }
   return undefined;
-}
-
-/** Flink before 1.15 gives a savepoint an id of its own. */
-function noteTriggerId(
-  client: KubernetesClient,
-  application: Application,
-  savepointTriggerId: string,
-): Promise<Application> {
-  return patchApplicationStatus(client, application, { ...application.status, savepointTriggerId });
 }
 
 interface FailedEffect {
@@ -420,9 +415,15 @@ async function failEffect(
 ): Promise<string> {
   const message = describeError(error);
   round.log.error('effect failed', { application: keyOf(application), effect: effect.kind, error: message });
-  // At rest nothing is given up, so nothing has to be counted.
+  // At rest nothing is given up, so nothing has to be counted but what is done to savepoints.
   const { rollout, deletion } = application.status;
-  if (rollout === undefined && deletion === undefined) return message;
+  if (rollout === undefined && deletion === undefined) {
+    const failed = failSavepoint(application.status, effect, message, now);
+    if (failed === undefined) return message;
+    const recorded = await patchApplicationStatus(round.cluster.client, application, failed.status);
+    await tell(round, recorded, failed.events, now);
+    return message;
+  }
   const status = noteError(application.status, classifyError(effect, error), now);
   await patchApplicationStatus(round.cluster.client, application, status);
   return message;

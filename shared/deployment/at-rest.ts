@@ -9,6 +9,7 @@ import { failureOf, forgetFailure } from './failures.ts';
 import { jobManagersOf } from './flink-config.ts';
 import { areSameButForSize } from './identity.ts';
 import { leftoverHashes, removal } from './remove-cluster.ts';
+import { tendSavepoints } from './savepoints.ts';
 import {
   after,
   clusterOf,
@@ -51,7 +52,8 @@ export function keepAtRest(seen: Scene): Transition {
   const settled = change === 'Same' ? settle(rename(scene)) : scene;
   const refused = change === 'Refused' ? refuse(settled) : undefined;
   if (refused !== undefined) return refused;
-  const kept = (hasUpkeep(settled) ? undefined : restart(settled)) ?? keepUp(settled);
+  const next = hasUpkeep(settled) ? undefined : (restart(settled) ?? tendSavepoints(settled));
+  const kept = next ?? keepUp(settled);
   return change === 'Recorded' ? tellRecordedSize(scene, kept) : kept;
 }
 

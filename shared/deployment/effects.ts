@@ -18,13 +18,16 @@ import type { Application, ClusterTarget, Effect } from './types.ts';
 export interface EffectTools {
   readonly client: KubernetesClient;
   /** The JobManager of the cluster with that hash. */
-  jobManager(hash: string): Pick<JobManager, 'triggerSavepoint' | 'cancel' | 'submit' | 'setResourceRequirements'>;
+  jobManager(
+    hash: string,
+  ): Pick<JobManager, 'triggerSavepoint' | 'disposeSavepoint' | 'cancel' | 'submit' | 'setResourceRequirements'>;
 }
 
 /**
  * Performs one effect on an application.
  *
- * @returns for a savepoint, the id under which it can be asked for: versions of Flink before 1.15 choose their own
+ * @returns for a savepoint or a disposal, the id under which it can be asked for: Flink chooses that of a disposal, and versions
+ *   before 1.15 that of a savepoint too
  * @throws KubernetesError 409 when what the effect rests on has changed since it was read
  * @throws RetryableError when something of the same name has to go first
  * @throws TerminalError when something of the same name belongs to somebody else
@@ -35,11 +38,12 @@ export async function performEffect(
   effect: Effect,
 ): Promise<string | undefined> {
   if (effect.kind === 'TriggerSavepoint') return tools.jobManager(effect.hash).triggerSavepoint(effect);
+  if (effect.kind === 'DisposeSavepoint') return tools.jobManager(effect.hash).disposeSavepoint(effect.path);
   await perform(tools, application, effect);
   return undefined;
 }
 
-type OtherEffect = Exclude<Effect, { kind: 'TriggerSavepoint' }>;
+type OtherEffect = Exclude<Effect, { kind: 'TriggerSavepoint' | 'DisposeSavepoint' }>;
 
 async function perform(tools: EffectTools, application: Application, effect: OtherEffect): Promise<unknown> {
   const { client, jobManager } = tools;

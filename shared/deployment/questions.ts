@@ -14,6 +14,8 @@ export interface Questions {
   readonly asksJobsFirst: boolean;
   /** Whether this job could be run. */
   readonly plan?: JobRequest;
+  /** What became of the disposal of a savepoint. */
+  readonly disposalTriggerId?: string;
   readonly of: readonly JobQuestions[];
 }
 
@@ -23,6 +25,7 @@ export interface JobQuestions {
   readonly checkpointConfig: boolean;
   readonly resourceRequirements: boolean;
   readonly savepointTriggerId?: string;
+  readonly periodicTriggerId?: string;
 }
 
 export function askFor(scene: Scene): readonly Questions[] {
@@ -41,11 +44,13 @@ function askForJobs(hash: string): Questions {
 
 function questionsOf(scene: Scene, hash: string): Questions {
   const plan = planOf(scene, hash);
+  const { savepointDisposal: disposal } = scene.status;
   return {
     hash,
     asksJobsFirst: wasSilent(scene.status),
     of: jobIdsOn(scene, hash).map((jobId) => questionsOfJob(scene, jobId)),
     ...(plan && { plan }),
+    ...(disposal?.triggerId && hash === scene.status.deployHash && { disposalTriggerId: disposal.triggerId }),
   };
 }
 
@@ -69,7 +74,7 @@ function jobIdsOn({ status }: Scene, hash: string): readonly string[] {
 }
 
 function questionsOfJob({ status, options }: Scene, jobId: string): JobQuestions {
-  const { phase, rollout, savepointTriggerId, jobStatus } = status;
+  const { phase, rollout, savepointTriggerId, jobStatus, periodicSavepoint: periodic } = status;
   const isOld = jobId === (rollout?.oldJobId ?? jobStatus?.jobID);
   const isEnding = phase === 'Savepointing' || phase === 'Recovering' || phase === 'RollingBackJob';
   const isAtRest = rollout === undefined;
@@ -80,6 +85,7 @@ function questionsOfJob({ status, options }: Scene, jobId: string): JobQuestions
     checkpointConfig: isOld && (isEnding || (isAtRest && (options.scalesInPlace || options.restartsFromCheckpoint))),
     resourceRequirements: isOld && (isAtRest ? options.scalesInPlace : rollout.kind === 'InPlace'),
     ...(mayBeSaved && savepointTriggerId && { savepointTriggerId }),
+    ...(periodic?.triggerId && periodic.jobId === jobId && { periodicTriggerId: periodic.triggerId }),
   };
 }
 

@@ -22,6 +22,7 @@ import type {
   Revision,
   Rollout,
   Savepoint,
+  SavepointHistory,
   Timeouts,
 } from './types.ts';
 import { validate } from './validate.ts';
@@ -65,6 +66,8 @@ export interface Options {
   readonly fallsBackWithoutState: boolean;
   readonly isRollbackForced: boolean;
   readonly isSuspended: boolean;
+  readonly savepointHistory: SavepointHistory | undefined;
+  readonly periodicSavepointSeconds: number | undefined;
   readonly scalesInPlace: boolean;
   readonly restartsFromCheckpoint: boolean;
   readonly allowsNonRestoredState: boolean;
@@ -106,6 +109,8 @@ function readOptions(spec: Partial<ApplicationSpec> = {}): Options {
     fallsBackWithoutState: spec.fallbackWithoutState === true,
     isRollbackForced: spec.forceRollback === true,
     isSuspended: spec.suspend === true,
+    savepointHistory: spec.savepointHistory,
+    periodicSavepointSeconds: spec.periodicSavepoints?.intervalSeconds,
     scalesInPlace: spec.scaleMode === 'InPlace',
     restartsFromCheckpoint: spec.restartPolicy === 'FromLatestCheckpoint',
     allowsNonRestoredState: spec.allowNonRestoredState === true,

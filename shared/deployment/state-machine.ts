@@ -14,6 +14,7 @@ import { tellOfJobs } from './job-events.ts';
 import { hasEndingJobs, leftoverHashes } from './remove-cluster.ts';
 import { rescale } from './rescale.ts';
 import { rollBackJob } from './roll-back.ts';
+import { recordSavepoints } from './savepoints.ts';
 import {
   clusterOf,
   createScene,
@@ -114,8 +115,9 @@ function standAside(scene: Scene, reason: Failure): Step {
 
 /** Adds to a transition what is seen in every phase: counts, health, conditions. */
 function finish(scene: Scene, transition: Transition): Step {
-  const seen = observeStatus(scene, recordMode(scene, recordReplicas(scene, transition.status)));
-  const told = telling({ ...transition, status: seen }, ...tellOfJobs(scene, seen));
+  const recorded = recordSavepoints(scene, recordMode(scene, recordReplicas(scene, transition.status)));
+  const seen = observeStatus(scene, recorded.status);
+  const told = telling({ ...transition, status: seen }, ...recorded.events, ...tellOfJobs(scene, seen));
   const conditions = describeConditions({ ...scene, status: seen });
   const status = { ...seen, observedGeneration: scene.application.generation, conditions };
   const effects = protect(scene, told.effects);

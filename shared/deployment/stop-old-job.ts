@@ -290,21 +290,29 @@ export function findRestorePath(
 ): { readonly path: string } | { readonly fault: string } {
   const { status, now, options } = scene;
   const maxAge = options.maxCheckpointRestoreAgeSeconds;
-  const { latestSavepoint } = known(view?.checkpoints) ?? {};
+  const latestSavepoint = known(view?.checkpoints)?.latestSavepoint ?? recordedSavepoint(scene);
   const startTime = status.rollout === undefined ? now : Date.parse(status.rollout.startTime);
   const kept = findKeptCheckpoint(scene, view, end);
   const isNewest = latestSavepoint !== undefined && ('fault' in kept || latestSavepoint.time >= kept.time);
-  if (isNewest && latestSavepoint.time >= startTime) return { path: latestSavepoint.path };
-
-  // A savepoint from before this deploy may be what ended the job; one of a job that runs is only old.
-  const latest = isNewest && hasEnded(jobStateOf(view)) ? latestSavepoint : kept;
+  // A job that runs is not ended for a savepoint from before this deploy alone, which may be old; beside a checkpoint that is kept
+  // and older it serves. A job that is over may have been ended by it.
+  const isOfNow = isNewest && latestSavepoint.time >= startTime;
+  const mayServe = hasEnded(jobStateOf(view)) || 'path' in kept || (isOfNow && isBlueGreen(scene));
+  const latest = isNewest && mayServe ? latestSavepoint : kept;
   if ('fault' in latest) return latest;
+  if (isOfNow && mayServe) return { path: latest.path };
   const ageSeconds = Math.round((now - latest.time) / 1000);
   if (ageSeconds > maxAge)
     return {
       fault: `the latest checkpoint ${latest.path} is ${ageSeconds} s old, and maxCheckpointRestoreAgeSeconds is ${maxAge}`,
     };
   return { path: latest.path };
+}
+
+/** The newest that Headrace has taken of the job that is deployed: a JobManager that was restarted does not know it. */
+function recordedSavepoint({ status }: Scene): { readonly path: string; readonly time: number } | undefined {
+  const record = status.savepoints?.findLast(({ jobId }) => jobId === status.jobStatus?.jobID);
+  return record && { path: record.path, time: Date.parse(record.time) };
 }
 
 function findKeptCheckpoint(

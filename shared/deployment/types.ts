@@ -49,7 +49,23 @@ export interface ApplicationSpec extends DeployedSpec {
   readonly allowNonRestoredState?: boolean;
   /** The job is ended with a savepoint, its pods go, and it resumes from there when this is no longer true. */
   readonly suspend?: boolean;
+  /** Which of the savepoints that Headrace has taken are kept; absent: all of them. */
+  readonly savepointHistory?: SavepointHistory;
+  /** Savepoints of the job while it runs; absent: none. */
+  readonly periodicSavepoints?: PeriodicSavepoints;
   readonly timeouts?: Partial<Timeouts>;
+}
+
+/** One of them at least; what is beyond either is disposed of, unless it is needed. */
+export interface SavepointHistory {
+  /** 1 to 50. */
+  readonly maxCount?: number;
+  readonly maxAgeSeconds?: number;
+}
+
+export interface PeriodicSavepoints {
+  /** At least 60. */
+  readonly intervalSeconds: number;
 }
 
 /** How long each part of a deploy may take, seconds, each at least 1. */
@@ -230,6 +246,12 @@ export interface ApplicationStatus {
   readonly rollout?: Rollout;
   /** The last deploy, if it failed and nothing else has been deployed since. */
   readonly failedDeploy?: FailedDeploy;
+  /** Savepoints that Headrace has taken and not disposed of, the oldest first. */
+  readonly savepoints?: readonly SavepointRecord[];
+  /** The periodic savepoint that is being taken, or the last ones that failed. */
+  readonly periodicSavepoint?: PeriodicSavepoint;
+  /** The savepoint that is being disposed of. */
+  readonly savepointDisposal?: SavepointDisposal;
   /** Where the job resumes from; from its end until a job runs again. */
   readonly suspension?: Suspension;
   /** The last attempt to suspend the job, if it failed and spec.suspend is still true. */
@@ -250,6 +272,39 @@ export interface Suspension {
   readonly savepointPath?: string;
   /** When that state was saved. */
   readonly savepointTime?: string;
+}
+
+export interface SavepointRecord {
+  readonly path: string;
+  /** When its state was saved. */
+  readonly time: string;
+  readonly reason: 'Deploy' | 'Suspend' | 'Periodic';
+  /** Of the job whose state it is. */
+  readonly jobId: string;
+  /** The last job that was begun from it. */
+  readonly restoredJobId?: string;
+  /** That job owns it (Flink's claim mode CLAIM): it is Flink's to delete. */
+  readonly isClaimed?: boolean;
+}
+
+/** What failed so often in a row, and when it is tried again. */
+interface FailuresInARow {
+  readonly failures?: number;
+  readonly message?: string;
+  readonly retryTime?: string;
+}
+
+export interface PeriodicSavepoint extends FailuresInARow {
+  /** While one is being taken, with the two that follow. */
+  readonly triggerId?: string;
+  readonly jobId?: string;
+  readonly startTime?: string;
+}
+
+export interface SavepointDisposal extends FailuresInARow {
+  readonly path: string;
+  /** Flink's id of the disposal, once it has been ordered. */
+  readonly triggerId?: string;
 }
 
 export interface FailedSuspension extends Failure {
@@ -491,6 +546,8 @@ export interface JobManagerView {
   readonly taskManagers?: Reading<readonly TaskManager[]>;
   readonly jobs?: Reading<readonly JobSummary[]>;
   readonly plan?: Reading<Plan>;
+  /** The one that status.savepointDisposal names. */
+  readonly disposal?: Reading<Disposal>;
   /** By id; the jobs that were asked for. */
   readonly details: ReadonlyMap<string, JobView>;
 }
@@ -502,6 +559,8 @@ export interface JobView {
   readonly checkpointConfig?: Reading<CheckpointConfig | undefined>;
   /** The one that status.savepointTriggerId names. */
   readonly savepoint?: Reading<Savepoint>;
+  /** The one that status.periodicSavepoint names. */
+  readonly periodicSavepoint?: Reading<Savepoint>;
   /** undefined: the scheduler is not the adaptive one. */
   readonly resourceRequirements?: Reading<ResourceRequirements | undefined>;
   /** Unreadable too while the JobManager says less of a job that has failed than it will in a moment. */
@@ -583,6 +642,11 @@ export type Savepoint =
   /** The JobManager knows no such savepoint: it was never triggered, or was forgotten in a restart. */
   | { readonly state: 'Unknown' };
 
+/** What became of the disposal of a savepoint; Unknown: it was forgotten. */
+export type Disposal =
+  | { readonly state: 'InProgress' | 'Completed' | 'Unknown' }
+  | { readonly state: 'Failed'; readonly cause: string };
+
 /** What the jar would run, or why it cannot. */
 export type Plan =
   | { readonly vertices: readonly { readonly id: string; readonly parallelism: number }[] }
@@ -647,6 +711,8 @@ export type Effect =
       readonly triggerId: string;
       readonly cancelJob: boolean;
     }
+  /** Deletes a savepoint, by way of a JobManager. */
+  | { readonly kind: 'DisposeSavepoint'; readonly hash: string; readonly path: string }
   | { readonly kind: 'CancelJob'; readonly hash: string; readonly jobId: string }
   | { readonly kind: 'SubmitJob'; readonly hash: string; readonly submission: JobSubmission }
   | {

@@ -28,6 +28,7 @@ export function validate(name: string, spec: ApplicationSpec): readonly string[]
     ...metadataFaults(spec),
     ...durationFaults(spec),
     ...suspendFaults(spec),
+    ...savepointFaults(spec),
     ...portFaults(spec),
     ...configFaults(spec),
     ...memoryFaults(spec, 'jobManager'),
@@ -127,6 +128,29 @@ function suspendFaults({ suspend, deploymentMode }: ApplicationSpec): string[] {
   if (suspend !== true || deploymentMode !== 'BlueGreen') return [];
   return [
     'spec.suspend is true and spec.deploymentMode BlueGreen: only an application with deploymentMode Dual can be suspended.',
+  ];
+}
+
+/** Applications at rest are looked at once a minute. */
+const SHORTEST_INTERVAL_SECONDS = 60;
+const LONGEST_HISTORY = 50;
+
+function savepointFaults({ savepointHistory, periodicSavepoints }: ApplicationSpec): string[] {
+  const faults: string[] = [];
+  if (periodicSavepoints !== undefined)
+    faults.push(
+      ...wholeFault('spec.periodicSavepoints.intervalSeconds', periodicSavepoints.intervalSeconds, {
+        atLeast: SHORTEST_INTERVAL_SECONDS,
+      }),
+    );
+  if (savepointHistory === undefined) return faults;
+  const { maxCount, maxAgeSeconds } = savepointHistory;
+  if (maxCount === undefined && maxAgeSeconds === undefined)
+    faults.push('spec.savepointHistory is empty: it must have maxCount, maxAgeSeconds or both.');
+  return [
+    ...faults,
+    ...wholeFault('spec.savepointHistory.maxCount', maxCount ?? 1, { atLeast: 1, atMost: LONGEST_HISTORY }),
+    ...wholeFault('spec.savepointHistory.maxAgeSeconds', maxAgeSeconds ?? 1, { atLeast: 1 }),
   ];
 }
 

@@ -5,6 +5,7 @@ import type {
   CheckpointConfig as CheckpointConfigView,
   Checkpoints as CheckpointsView,
   ClusterOverview,
+  Disposal as DisposalView,
   JobFailures,
   JobSummary,
   Job as JobView,
@@ -196,7 +197,23 @@ export const Savepoint = z
     return { state: 'Failed', cause: 'the savepoint has no location' };
   });
 
-/** POST /jobs/:id/savepoints */
+/** /savepoint-disposal/:triggerId; one that failed is COMPLETED too. */
+export const Disposal = z
+  .object({
+    status: z.object({ id: z.enum(['IN_PROGRESS', 'COMPLETED']) }),
+    operation: z
+      .object({ 'failure-cause': z.object({ class: z.string(), 'stack-trace': z.string() }).nullish() })
+      .nullish(),
+  })
+  .transform(({ status, operation }): DisposalView => {
+    if (status.id === 'IN_PROGRESS') return { state: 'InProgress' };
+    const failure = operation?.['failure-cause'];
+    return failure
+      ? { state: 'Failed', cause: rootCause(failure['stack-trace']) || failure.class }
+      : { state: 'Completed' };
+  });
+
+/** POST /jobs/:id/savepoints, POST /savepoint-disposal */
 export const Triggered = z.object({ 'request-id': z.string().min(1) });
 
 /** POST /jars/:jar/run */

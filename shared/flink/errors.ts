@@ -14,6 +14,8 @@ export type JobManagerMethod =
   | 'GetJobPlan'
   | 'CheckSavepointStatus'
   | 'SavepointJob'
+  | 'DisposeSavepoint'
+  | 'CheckSavepointDisposal'
   | 'CancelJobWithSavepoint'
   | 'ForceCancelJob'
   | 'SubmitJob'

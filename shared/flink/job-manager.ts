@@ -7,6 +7,7 @@ import type {
   CheckpointConfig as CheckpointConfigView,
   Checkpoints as CheckpointsView,
   ClusterOverview,
+  Disposal as DisposalView,
   JobFailures,
   JobRequest,
   JobSubmission,
@@ -23,6 +24,7 @@ import { collectionPath, SERVICES } from '../kubernetes/paths.ts';
 import {
   CheckpointConfig,
   Checkpoints,
+  Disposal,
   Exceptions,
   JarPlan,
   Job,
@@ -96,6 +98,15 @@ export interface JobManager {
    * @returns the id to ask for it by
    */
   triggerSavepoint(order: SavepointOrder): Promise<string>;
+  /**
+   * Begins to delete a savepoint. Flink gives each such order an id of its own, so the same one may be given twice; a savepoint that
+   * is not there any more cannot be disposed of, which shows in what becomes of it.
+   *
+   * @returns the id to ask for it by
+   */
+  disposeSavepoint(path: string): Promise<string>;
+  /** A disposal is known for some minutes after it has ended, and not to another JobManager. */
+  disposal(triggerId: string): Promise<DisposalView>;
   /** Cancels a job without its state; one that has ended, or that nobody knows, is left as it is. */
   cancel(jobId: string): Promise<void>;
   /**
@@ -195,6 +206,16 @@ export function createJobManager(client: KubernetesClient, { namespace, service 
       const path = jobPath(jobId, '/savepoints');
       const answer = await exchange({ method, limits: ORDER, verb: 'POST', path, body });
       return understood(method, Triggered, answer)['request-id'];
+    },
+    async disposeSavepoint(path) {
+      const method = 'DisposeSavepoint';
+      const body = { 'savepoint-path': path };
+      const answer = await exchange({ method, limits: ORDER, verb: 'POST', path: '/savepoint-disposal', body });
+      return understood(method, Triggered, answer)['request-id'];
+    },
+    async disposal(triggerId) {
+      const path = `/savepoint-disposal/${encodeURIComponent(triggerId)}`;
+      return (await find('CheckSavepointDisposal', path, Disposal)) ?? { state: 'Unknown' };
     },
     async cancel(jobId) {
       const method = 'ForceCancelJob';

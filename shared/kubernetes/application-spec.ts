@@ -92,6 +92,10 @@ export const ApplicationSpec = z.object({
   excludedMetadata: z.array(z.string()).exactOptional(),
   allowNonRestoredState: z.boolean().exactOptional(),
   suspend: z.boolean().exactOptional(),
+  savepointHistory: z
+    .object({ maxCount: z.int().exactOptional(), maxAgeSeconds: z.int().exactOptional() })
+    .exactOptional(),
+  periodicSavepoints: z.object({ intervalSeconds: z.int() }).exactOptional(),
   timeouts: z
     .object({
       clusterStartSeconds: Seconds.exactOptional(),

@@ -11,7 +11,10 @@ import type {
   JobStatus as JobFields,
   LastSeenError as LastSeenErrorFields,
   OneFailedDeploy as OneFailedDeployFields,
+  PeriodicSavepoint as PeriodicSavepointFields,
   Rollout as RolloutFields,
+  SavepointDisposal as SavepointDisposalFields,
+  SavepointRecord as SavepointRecordFields,
   Suspension as SuspensionFields,
   VersionStatus as VersionFields,
 } from '../deployment/types.ts';
@@ -112,6 +115,34 @@ const OneFailedDeploy = z.object({
 
 const FailedDeploy = OneFailedDeploy.extend({ earlier: OneFailedDeploy.exactOptional() });
 
+const SavepointRecord = z.object({
+  path: z.string(),
+  time: z.string(),
+  reason: z.enum(['Deploy', 'Suspend', 'Periodic']),
+  jobId: z.string(),
+  restoredJobId: z.string().exactOptional(),
+  isClaimed: z.boolean().exactOptional(),
+} satisfies SchemasOf<SavepointRecordFields>);
+
+const failuresInARow = {
+  failures: Count.exactOptional(),
+  message: z.string().exactOptional(),
+  retryTime: z.string().exactOptional(),
+};
+
+const PeriodicSavepoint = z.object({
+  triggerId: z.string().exactOptional(),
+  jobId: z.string().exactOptional(),
+  startTime: z.string().exactOptional(),
+  ...failuresInARow,
+} satisfies SchemasOf<PeriodicSavepointFields>);
+
+const SavepointDisposal = z.object({
+  path: z.string(),
+  triggerId: z.string().exactOptional(),
+  ...failuresInARow,
+} satisfies SchemasOf<SavepointDisposalFields>);
+
 const Suspension = z.object({
   time: z.string(),
   revision: z.string().exactOptional(),
@@ -171,6 +202,9 @@ export const ApplicationStatus = lenient<ApplicationFields>({
   currentRevision: z.string(),
   rollout: Rollout,
   failedDeploy: FailedDeploy,
+  savepoints: z.array(SavepointRecord),
+  periodicSavepoint: PeriodicSavepoint,
+  savepointDisposal: SavepointDisposal,
   suspension: Suspension,
   failedSuspension: FailedSuspension,
   deletion: Deletion,

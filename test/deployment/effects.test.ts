@@ -45,6 +45,10 @@ class JobManagers {
         keep(triggerId, { savepointOf: jobId, cancelJob });
         return triggerId;
       },
+      disposeSavepoint: async (path) => {
+        keep(path, 'disposed of');
+        return 'disposal-1';
+      },
       cancel: async (jobId) => void keep(jobId, 'cancelled'),
       submit: async (submission) => {
         keep(submission.jobId, submission);
@@ -355,6 +359,7 @@ const EFFECTS: { readonly [Kind in Effect['kind']]: (world: World) => Extract<Ef
     podSelector: 'new',
   }),
   TriggerSavepoint: () => ({ kind: 'TriggerSavepoint', hash: HASH, jobId: 'a', triggerId: 't', cancelJob: false }),
+  DisposeSavepoint: () => ({ kind: 'DisposeSavepoint', hash: HASH, path: 's3://savepoints/savepoint-1' }),
   CancelJob: () => ({ kind: 'CancelJob', hash: HASH, jobId: 'a' }),
   SubmitJob: () => ({
     kind: 'SubmitJob',

@@ -131,6 +131,19 @@ describe('validate', () => {
       'spec.taskManagerConfig.sidecars[0].ports[1].containerPort is 8081, as is spec.uiPort, defaults included: the containers of a pod share its ports, so it must be another.',
       sidecars({ name: 'a', image: 'a', ports: [{ containerPort: 80 }, { containerPort: 8081 }] }),
     ],
+    [
+      'spec.periodicSavepoints.intervalSeconds is 59: it must be a whole number from 60 to 2147483647.',
+      { periodicSavepoints: { intervalSeconds: 59 } },
+    ],
+    ['spec.savepointHistory is empty: it must have maxCount, maxAgeSeconds or both.', { savepointHistory: {} }],
+    [
+      'spec.savepointHistory.maxCount is 0: it must be a whole number from 1 to 50.',
+      { savepointHistory: { maxCount: 0 } },
+    ],
+    [
+      'spec.savepointHistory.maxAgeSeconds is 0: it must be a whole number from 1 to 2147483647.',
+      { savepointHistory: { maxAgeSeconds: 0 } },
+    ],
     ['spec.image is empty: it must name the image of the pods.', { image: '' }],
     [
       'spec.programArgs and spec.programArgsList are both given: one of them must be left out.',

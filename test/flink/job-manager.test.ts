@@ -444,6 +444,18 @@ describe.each(VERSIONS)('a JobManager of Flink %s', (version) => {
     });
   });
 
+  describe('disposes of a savepoint', () => {
+    it('under an id that Flink gives', async () => {
+      const { jobManager, asked, record } = await replay(version, 'savepoint-disposal');
+      const { 'savepoint-path': path = '' } = record.request.body as Record<string, string>;
+
+      const id = await jobManager.disposeSavepoint(path);
+
+      expect(id).toBe((record.response as Record<string, unknown>)['request-id']);
+      expect(asked).toEqual([{ method: 'POST', url: `${PROXY}/savepoint-disposal`, body: record.request.body }]);
+    });
+  });
+
   describe('takes a savepoint', () => {
     it.each([
       ['for the first time', 'savepoint-own-trigger'],
@@ -780,6 +792,8 @@ const METHODS: readonly (readonly [string, (jobManager: JobManager) => Promise<u
     (jobManager) => jobManager.triggerSavepoint({ jobId: JOB_ID, triggerId: TRIGGER_ID, cancelJob: true }),
     5,
   ],
+  ['DisposeSavepoint', (jobManager) => jobManager.disposeSavepoint('s3://savepoints/1'), 20],
+  ['CheckSavepointDisposal', (jobManager) => jobManager.disposal(TRIGGER_ID), 20],
   ['ForceCancelJob', (jobManager) => jobManager.cancel(JOB_ID), 20],
   ['SetResourceRequirements', (jobManager) => jobManager.setResourceRequirements(JOB_ID, {}), 20],
 ];

@@ -1,6 +1,7 @@
 // A JobManager through a real API server's proxy of its service: what is the API server's own word, and what is Flink's.
 
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { Disposal } from '../../shared/deployment/types.ts';
 import { JobManagerError } from '../../shared/flink/errors.ts';
 import { createJobManager, type JobManager } from '../../shared/flink/job-manager.ts';
 import { createKubernetesClient, type KubernetesClient } from '../../shared/kubernetes/client.ts';
@@ -155,6 +156,22 @@ describe.each(flinkVersions)('a JobManager of Flink %s', (version) => {
     expect(await jobManager.jobs()).toContainEqual({ id: secondJob, state: 'CANCELED' });
   });
 
+  it('disposes of a savepoint under an id of its own, and says of one that is gone that it is not there', async () => {
+    const savepoint = await jobManager.savepoint(firstJob, trigger);
+    const path = savepoint.state === 'Completed' ? savepoint.location : '';
+    const ended = async () => {
+      const id = await jobManager.disposeSavepoint(path);
+      return eventually('its end', async () => endOf(await jobManager.disposal(id)), patience);
+    };
+
+    const first = await ended();
+    const second = await ended();
+
+    expect(first).toEqual({ state: 'Completed' });
+    expect(second).toEqual({ state: 'Failed', cause: expect.stringContaining('Cannot find checkpoint or savepoint') });
+    expect(await jobManager.disposal('e'.repeat(32))).toEqual({ state: 'Unknown' });
+  });
+
   it('refuses a savepoint that is not there, and keeps the failed job', async () => {
     const nowhere = { ...aSubmission(thirdJob, programArgs), savepointPath: 'file:///nowhere' };
 
@@ -180,6 +197,10 @@ describe.each(flinkVersions)('a JobManager of Flink %s', (version) => {
     expect(await jobManager.savepoint(firstJob, trigger)).toEqual({ state: 'Unknown' });
   });
 });
+
+function endOf(disposal: Disposal): Disposal | undefined {
+  return disposal.state === 'InProgress' ? undefined : disposal;
+}
 
 async function waitForEnd(jobManager: JobManager, jobId: string): Promise<void> {
   await eventually('the end', async () => (await jobManager.job(jobId))?.state === 'CANCELED', patience);

@@ -71,7 +71,8 @@ export class Judge {
     return this.#orders.runs().map(describeRun).join(', ');
   }
 
-  #note({ savepointPath, jobStatus, rollout, deployHash, suspension }: ApplicationStatus): void {
+  #note({ savepointPath, jobStatus, rollout, deployHash, suspension, savepoints = [] }: ApplicationStatus): void {
+    for (const { path } of savepoints) this.#told.add(path);
     for (const path of [savepointPath, jobStatus?.lastCheckpoint, jobStatus?.restorePath, suspension?.savepointPath])
       if (path) this.#told.add(path);
     if (deployHash === undefined) return;

@@ -7,6 +7,7 @@ import {
   anApplication,
   type Deployments,
   HIGHLY_AVAILABLE,
+  IMAGE,
   isGone,
   NEXT_IMAGE,
   type SpecOptions,
@@ -272,6 +273,33 @@ export const suspensionWithdrawn = onceRunning({
     suspend(deployments, false);
   },
   outcome: goneOnAs('orders:1 4'),
+});
+
+export const savepointsTended = onceRunning({
+  name: 'takes a periodic savepoint, and disposes of the oldest',
+  when: async (deployments) => {
+    deployments.changeImage();
+    await deployments.roundsUntil(isAtRest);
+    deployments.changeImage(IMAGE);
+    await deployments.roundsUntil(isAtRest);
+    deployments.sandbox.clock.advance(60);
+    const wanted = { savepointHistory: { maxCount: 1 }, periodicSavepoints: { intervalSeconds: 60 } };
+    deployments.edit((spec) => ({ ...spec, ...wanted }));
+  },
+  isOver: (deployments) => {
+    const { savepoints = [], periodicSavepoint, savepointDisposal } = deployments.status();
+    const isTended = savepoints.length === 2 && savepoints[1]?.reason === 'Periodic';
+    return isAtRest(deployments) && isTended && periodicSavepoint === undefined && savepointDisposal === undefined;
+  },
+  outcome: {
+    phase: 'Running',
+    savepoints: 2,
+    runs: [
+      'orders:1 4 CANCELED from nothing',
+      'orders:2 4 CANCELED from savepoint',
+      'orders:1 4 RUNNING from savepoint',
+    ],
+  },
 });
 
 function isSavepoint({ method, path }: { readonly method: string; readonly path: string }): boolean {

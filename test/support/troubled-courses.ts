@@ -171,6 +171,12 @@ const spec: fc.Arbitrary<SpecOptions> = fc.record({
   timeouts: fc.constantFrom({}, SHORT_TIMEOUTS),
   // Courses are longer than the hour that is the default.
   maxCheckpointRestoreAgeSeconds: fc.constant(10_000_000),
+  savepointHistory: fc.constantFrom<{ maxCount?: number; maxAgeSeconds?: number }>(
+    { maxCount: 50 },
+    { maxCount: 1 },
+    { maxAgeSeconds: 60 },
+  ),
+  periodicSavepoints: fc.constantFrom({ intervalSeconds: 1_000_000 }, { intervalSeconds: 60 }),
   flinkConfig,
 });
 

@@ -91,6 +91,8 @@ describe('Running', () => {
     ${{ timeouts: { savepointSeconds: 900 } }}
     ${{ scaleMode: 'InPlace' }}
     ${{ suspend: false }}
+    ${{ savepointHistory: { maxCount: 3 } }}
+    ${{ periodicSavepoints: { intervalSeconds: 7200 } }}
   `('deploys nothing for $option, which says only how to deploy', ({ option }) => {
     expect(atRest({ spec: option })).toMatchObject({ status: { phase: 'Running' }, effects: [] });
   });
