@@ -19,12 +19,13 @@ import {
   replicaFailuresOf,
   type Scene,
   targetRevision,
+  warning,
 } from './scene.ts';
 import { clauses, sentences } from './sentences.ts';
 import { findRestorePath, isUnsettled } from './stop-old-job.ts';
 import { describeSuspension } from './suspended.ts';
 import { isSuspensionWanted } from './suspension.ts';
-import type { Condition, ConditionType, Failure, JobView } from './types.ts';
+import type { Condition, ConditionType, Event, Failure, JobView, UnknownField } from './types.ts';
 
 type Judgement = Omit<Condition, 'lastTransitionTime'>;
 
@@ -32,6 +33,7 @@ type Judgement = Omit<Condition, 'lastTransitionTime'>;
 export function describeConditions(scene: Scene, standsAside?: Failure): readonly Condition[] {
   const judgements = [
     judgeSpec(scene),
+    ...judgeFields(scene),
     judgeDeploy(scene, standsAside),
     judgeJob(scene),
     ...judgeOwnership(scene, standsAside),
@@ -48,6 +50,29 @@ function keepTransitionTime({ status, now }: Scene, judgement: Judgement): Condi
 function judgeSpec({ desired }: Scene): Judgement {
   if ('faults' in desired) return condition('SpecValid', 'False', 'InvalidSpec', clauses(...desired.faults));
   return condition('SpecValid', 'True', 'Valid', 'The spec can be deployed');
+}
+
+/** A field that nobody reads blocks nothing: it may be another tool's, or a later version's. It may be misspelt as well. */
+function judgeFields({ application, status }: Scene): readonly Judgement[] {
+  const { unknownFields } = application;
+  if (unknownFields.length > 0) {
+    const message = clauses(...unknownFields.map(describeUnknown));
+    return [condition('FieldsKnown', 'False', 'UnknownFields', message)];
+  }
+  const wasUnknown = status.conditions?.some(({ type }) => type === 'FieldsKnown');
+  return wasUnknown ? [condition('FieldsKnown', 'True', 'FieldsKnown', 'Every field of the spec is read')] : [];
+}
+
+function describeUnknown({ field, nearest }: UnknownField): string {
+  return `${field} is not a field that Headrace reads${nearest === undefined ? '' : ` (did you mean ${nearest}?)`}`;
+}
+
+/** Unknown fields are reported when they are first seen, and when there are others. */
+export function tellOfUnknownFields({ status }: Scene, after: readonly Condition[]): readonly Event[] {
+  const find = (conditions: readonly Condition[] = []) =>
+    conditions.find(({ type, status: word }) => type === 'FieldsKnown' && word === 'False')?.message;
+  const message = find(after);
+  return message === undefined || message === find(status.conditions) ? [] : [warning('UnknownFields', message)];
 }
 
 function judgeDeploy(scene: Scene, standsAside: Failure | undefined): Judgement {

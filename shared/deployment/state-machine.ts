@@ -4,7 +4,7 @@
 import { keepAtRest } from './at-rest.ts';
 import { addFinalizer } from './begin.ts';
 import { prepare, startCluster } from './cluster-start.ts';
-import { describeConditions } from './conditions.ts';
+import { describeConditions, tellOfUnknownFields } from './conditions.ts';
 import { beginDeleting, deleteApplication } from './delete.ts';
 import { runBoth } from './dual-running.ts';
 import { mustWait } from './failures.ts';
@@ -121,7 +121,8 @@ function finish(scene: Scene, transition: Transition): Step {
   const conditions = describeConditions({ ...scene, status: seen });
   const status = { ...seen, observedGeneration: scene.application.generation, conditions };
   const effects = protect(scene, told.effects);
-  return { ...told, status, effects, isInTransition: isInTransition(scene, transition) };
+  const unknown = tellOfUnknownFields(scene, conditions);
+  return { ...telling(told, ...unknown), status, effects, isInTransition: isInTransition(scene, transition) };
 }
 
 /**

@@ -20,7 +20,16 @@ export interface Application {
   readonly otherStatusWriters: readonly StatusWriter[];
   /** What the user wrote; unreadable where a field is not what it must be. */
   readonly spec: Reading<ApplicationSpec>;
+  /** What the user wrote into the spec that nobody reads; it is left as it is. */
+  readonly unknownFields: readonly UnknownField[];
   readonly status: ApplicationStatus;
+}
+
+/** "spec.restartPolcy", nearest "spec.restartPolicy". */
+export interface UnknownField {
+  readonly field: string;
+  /** A field of nearly the same name, where there is one. */
+  readonly nearest?: string;
 }
 
 export interface StatusWriter {
@@ -470,6 +479,8 @@ export interface Condition {
 export type ConditionType =
   /** Whether the spec can be deployed at all. */
   | 'SpecValid'
+  /** Whether every field of the spec is one that is read; absent as long as none was unknown. */
+  | 'FieldsKnown'
   /** Whether the application does what its spec says; False while a deploy has failed, Unknown while it is under way. */
   | 'Deployed'
   /** Whether the job runs. */

@@ -166,7 +166,7 @@ const Deletion = z.object({
 } satisfies SchemasOf<DeletionFields>);
 
 const Condition = z.object({
-  type: z.enum(['SpecValid', 'Deployed', 'JobRunning', 'Owned']),
+  type: z.enum(['SpecValid', 'FieldsKnown', 'Deployed', 'JobRunning', 'Owned']),
   status: z.enum(['True', 'False', 'Unknown']),
   reason: z.string(),
   message: z.string(),

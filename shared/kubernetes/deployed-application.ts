@@ -18,6 +18,7 @@ import { isNotFound } from './errors.ts';
 import { listAll, type Namespaces } from './lists.ts';
 import { mergePatch } from './merge-patch.ts';
 import { FLINK_APPLICATIONS, type ObjectAddress, objectPath } from './paths.ts';
+import { findUnknownFields } from './unknown-fields.ts';
 
 const Metadata = z.object({
   namespace: z.string(),
@@ -140,6 +141,7 @@ function toApplication({ metadata, spec, status }: z.output<typeof WireApplicati
     isDeleting: deletionTimestamp !== undefined,
     otherStatusWriters: managedFields.flatMap(toStatusWriter),
     spec: readApplicationSpec(spec),
+    unknownFields: findUnknownFields(ApplicationSpec, withoutNulls(spec), 'spec'),
     status,
   };
 }

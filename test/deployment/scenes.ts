@@ -85,6 +85,7 @@ export function anApplication({ spec, unreadable, ...parts }: ApplicationParts =
     annotations: {},
     otherStatusWriters: [],
     spec: unreadable === undefined ? { value: aSpec(spec) } : { unreadable },
+    unknownFields: [],
     status: {},
     ...parts,
   };

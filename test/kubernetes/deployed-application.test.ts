@@ -64,6 +64,7 @@ describe('the identity of an application', () => {
       annotations: {},
       otherStatusWriters: [],
       spec: { value: spec },
+      unknownFields: [],
       status: {},
     });
   });
@@ -86,6 +87,16 @@ describe('the identity of an application', () => {
     ];
 
     expect(read({ metadata: { managedFields } }).otherStatusWriters).toEqual([{ manager: 'flinkoperator', time }]);
+  });
+
+  it('names what is in its spec and is not read, whether the rest can be read or not', () => {
+    const unknownFields = [{ field: 'spec.scaleMod', nearest: 'spec.scaleMode' }];
+
+    expect(read({ spec: { ...spec, scaleMod: 'InPlace', scaleMode: null } })).toMatchObject({
+      spec: { value: spec },
+      unknownFields,
+    });
+    expect(read({ spec: { parallelism: 'four', scaleMod: 'InPlace' } })).toMatchObject({ unknownFields });
   });
 
   it.each([undefined, null, 7, {}, { metadata: {} }, { metadata: { namespace: 'flink', name: 'orders', uid: 'u' } }])(

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Condition, UnknownField } from '../../../shared/deployment/types.ts';
 import {
   aCluster,
   aSilentJobManager,
@@ -108,6 +109,46 @@ describe('Deployed', () => {
     });
 
     expect(conditionOf(next, 'Deployed')).toMatchObject({ status: 'False', reason: 'NotDeployed' });
+  });
+});
+
+describe('FieldsKnown', () => {
+  const misspelt = { field: 'spec.restartPolcy', nearest: 'spec.restartPolicy' };
+  const message = 'spec.restartPolcy is not a field that Headrace reads (did you mean spec.restartPolicy?)';
+  const before = { type: 'FieldsKnown', status: 'False', reason: 'UnknownFields', message } as const;
+  const look = (unknownFields: readonly UnknownField[], conditions: readonly Condition[] = []) =>
+    atRest({ application: { unknownFields }, status: { conditions } });
+
+  it('is absent as long as no field was unknown', () => {
+    expect(conditionOf(look([]), 'FieldsKnown')).toBeUndefined();
+  });
+
+  it('is False while there is one, and names what may be meant; the spec is valid, and nothing else changes', () => {
+    const next = look([misspelt, { field: 'spec.ingress' }]);
+
+    const others = `${message}; spec.ingress is not a field that Headrace reads`;
+    expect(conditionOf(next, 'FieldsKnown')).toMatchObject({
+      status: 'False',
+      reason: 'UnknownFields',
+      message: others,
+    });
+    expect(next.events).toEqual([{ type: 'Warning', reason: 'UnknownFields', message: others }]);
+    expect(conditionOf(next, 'SpecValid')).toMatchObject({ status: 'True' });
+    expect(next).toMatchObject({ status: { phase: 'Running' }, effects: [] });
+  });
+
+  it('is reported when there are others, and not at every look', () => {
+    const known = { ...before, lastTransitionTime: secondsAgo(60) };
+
+    expect(look([misspelt], [known]).events).toEqual([]);
+    expect(reasonsOf(look([misspelt, { field: 'spec.ingress' }], [known]))).toEqual(['UnknownFields']);
+  });
+
+  it('is True when there is none any more', () => {
+    const next = look([], [{ ...before, lastTransitionTime: secondsAgo(60) }]);
+
+    expect(conditionOf(next, 'FieldsKnown')).toMatchObject({ status: 'True', lastTransitionTime: inSeconds(0) });
+    expect(next.events).toEqual([]);
   });
 });
 

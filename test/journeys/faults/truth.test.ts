@@ -1,11 +1,13 @@
 // What a status says while something is wrong: it is what is so, and its cause is beside it.
 
 import { afterEach, describe, expect, it } from 'vitest';
+import type { ApplicationSpec } from '../../../shared/deployment/types.ts';
 import {
   aDeployedApplication,
   anApplication,
   type Deployments,
   IMAGE,
+  type SpecOptions,
   STEP_SECONDS,
 } from '../../support/deployments.ts';
 
@@ -168,5 +170,34 @@ describe('pods that may not be made', () => {
 
     expect(orders.conditions()).toContain('JobRunning Unknown JobManagerUnreachable');
     expect(message('JobRunning')).toMatch(/; orders-[0-9a-f]{8}-jm: FailedCreate: .*exceeded quota/);
+  });
+});
+
+describe('a misspelt field', () => {
+  it('is reported once and keeps nothing from being deployed, until it is spelt as it must be', async () => {
+    orders = await anApplication({
+      restartPolcy: 'FromLatestCheckpoint',
+      timeouts: { savepointSecs: 60 },
+    } as SpecOptions);
+    await orders.roundsUntil('Running');
+    await orders.rounds(30);
+
+    expect(message('FieldsKnown')).toBe(
+      'spec.restartPolcy is not a field that Headrace reads (did you mean spec.restartPolicy?); ' +
+        'spec.timeouts.savepointSecs is not a field that Headrace reads (did you mean spec.timeouts.savepointSeconds?)',
+    );
+    expect(orders.conditions()).toEqual([
+      'SpecValid True Valid',
+      'FieldsKnown False UnknownFields',
+      'Deployed True Deployed',
+      'JobRunning True JobRunning',
+    ]);
+    expect(orders.events().filter((event) => event.endsWith('UnknownFields'))).toEqual(['Warning UnknownFields']);
+
+    orders.edit(({ restartPolcy: _, timeouts: __, ...spec }: ApplicationSpec & { restartPolcy?: string }) => spec);
+    await orders.rounds(4);
+
+    expect(orders.conditions()).toContain('FieldsKnown True FieldsKnown');
+    expect(orders.runs()).toHaveLength(1);
   });
 });
