@@ -1,9 +1,13 @@
 // An application as Lyft's flinkk8soperator leaves it, with its job at work on real Flink; then that operator is switched off, and Headrace goes on.
 import { randomBytes } from 'node:crypto';
-import { expect, it } from 'vitest';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { main } from '../../shared/cli/main.ts';
 import { hashOf, revisionOf } from '../../shared/deployment/identity.ts';
 import { renderCluster } from '../../shared/deployment/templates.ts';
-import type { ApplicationSpec } from '../../shared/deployment/types.ts';
+import type { ApplicationSpec, ApplicationStatus } from '../../shared/deployment/types.ts';
 import { mergePatch } from './bench/api-client.ts';
 import { eventually } from './bench/eventually.ts';
 import { countingJob, type FlinkVersion, flinkVersions } from './bench/flink-build.ts';
@@ -14,6 +18,8 @@ const world = useFlinkWorld();
 
 /** As the operator calls itself: the name of its program. */
 const operator = 'fieldManager=flinkk8soperator';
+
+const takeOverCheck = join(import.meta.dirname, '..', '..', 'infra', 'kubernetes', 'examples', 'take-over-check');
 
 const OWNED = 'Owned=True/Owned';
 const NOT_OWNED = 'Owned=False/AnotherOperatorActive';
@@ -37,12 +43,19 @@ it.each(flinkVersions)(
     expect(await scene.message('Owned')).toContain('flinkk8soperator writes to the status');
     expect((await scene.application()).spec.taskManagerConfig.replicas).toBeUndefined();
     expect(await scene.revisions()).toEqual([]);
+    expect(await rehearse(scene)).toMatchObject({
+      exit: 0,
+      outcome: 'Adopted',
+      writer: { manager: 'flinkk8soperator' },
+    });
 
     scene.advance(91);
     const { status } = await scene.untilStatus('taken over', ({ currentRevision }) => currentRevision !== undefined);
     await scene.round();
 
     expect(status).toMatchObject({ phase: 'Running', jobStatus: { jobID: jobId, state: 'RUNNING', parallelism: 2 } });
+    // As the spec says it: the operator would refuse every change of an application where the two differ.
+    expect(status).not.toHaveProperty('deploymentMode');
     expect(await scene.conditions()).toEqual(
       expect.arrayContaining(['Deployed=True/Deployed', 'JobRunning=True/JobRunning', OWNED]),
     );
@@ -57,6 +70,147 @@ it.each(flinkVersions)(
   },
   240_000,
 );
+
+it('leaves two versions alone beside the operator, adopts both afterwards, and tears down the one that is named', async () => {
+  const [version] = flinkVersions;
+  const scene = await openDeployScene(world);
+  const first = await scene.deploy({ version, spec: { parallelism: 2, deploymentMode: 'BlueGreen' } });
+  await scene.edit({ programArgs: scene.arguments('--version', '2') });
+  const { status: deployed = {} } = await scene.untilPhase('DualRunning');
+  const [blue, green] = (deployed.versionStatuses ?? []).map(({ jobStatus }) => jobStatus?.jobID ?? '');
+  await leaveDualRunning(scene);
+  const before = await scene.application();
+  const [events, objects] = [await scene.events(), await deployments(scene)];
+
+  await scene.round();
+  scene.advance(30);
+  await scene.round();
+
+  const beside = await scene.application();
+  const { conditions, ...untouched } = beside.status as ApplicationStatus;
+  expect(untouched).toEqual(before.status);
+  expect(beside.spec).toEqual(before.spec);
+  expect(conditions?.map(({ type, status, reason }) => `${type}=${status}/${reason}`)).toEqual(
+    expect.arrayContaining(['Deployed=True/DualRunning', 'JobRunning=True/JobRunning', NOT_OWNED]),
+  );
+  expect(await scene.events()).toEqual(events);
+  expect(await scene.revisions()).toEqual([]);
+  expect(await rehearse(scene)).toMatchObject({ exit: 0, outcome: 'Adopted', phase: 'DualRunning' });
+
+  scene.advance(91);
+  const { status } = await scene.untilStatus('both adopted', ({ rollout }) => rollout !== undefined);
+  await scene.round();
+
+  expect(status).toMatchObject({ phase: 'DualRunning', deployHash: whatRuns(first).hash, rollout: { jobId: green } });
+  expect(status?.versionStatuses?.map(({ jobStatus }) => jobStatus?.jobID)).toEqual([blue, green]);
+  expect(await scene.conditions()).toEqual(expect.arrayContaining(['Deployed=True/DualRunning', OWNED]));
+  expect(await deployments(scene)).toEqual(objects);
+  expect(await scene.events()).toEqual([...events, 'Normal Adopted']);
+
+  await scene.edit({ tearDownVersionHash: whatRuns(first).hash });
+  const kept = await scene.untilPhase('Running');
+
+  expect(whatRuns(kept).jobId).toBe(green);
+  const seen = (await scene.flink.jobCounts(green ?? '')).at(-1)?.counted ?? 0;
+  await scene.flink.waitForCount(green ?? '', ({ counted }) => counted > seen);
+  await scene.until('the first cluster gone', async () =>
+    (await scene.objects()).every((name) => !name.includes(whatRuns(first).hash)),
+  );
+}, 240_000);
+
+/** Puts in the place of the status what the operator's has in DualRunning, and takes away what it does not know. */
+async function leaveDualRunning(scene: DeployScene): Promise<void> {
+  const revisions = `/apis/apps/v1/namespaces/${scene.namespace}/controllerrevisions`;
+  for (const name of await scene.revisions()) await scene.admin.send('DELETE', `${revisions}/${name}`);
+  await scene.admin.send('PATCH', scene.path(), { spec: { taskManagerConfig: { replicas: null } } }, mergePatch);
+  const application = await scene.application();
+  const { deployHash, deployVersion, updatingVersion, updatingHash, versionStatuses, rollout } =
+    application.status as ApplicationStatus;
+  const status = {
+    // Nothing at the top is kept up in this mode but the id of the job that was submitted last.
+    clusterStatus: { availableTaskSlots: 0 },
+    jobStatus: { jobID: rollout?.jobId, jarName: '', parallelism: 0 },
+    deployHash,
+    deployVersion,
+    deploymentMode: 'BlueGreen',
+    lastUpdatedAt: now(),
+    phase: 'DualRunning',
+    updatingHash,
+    updatingVersion,
+    versionStatuses,
+  };
+  await scene.admin.send('PUT', `${scene.path()}/status?${operator}`, { ...application, status });
+}
+
+interface RehearsedApplication {
+  readonly exit: number;
+  readonly outcome: string;
+  readonly phase: string;
+  readonly writer: { readonly manager: string } | null;
+}
+
+/** `headrace take-over --check --json` of the application "orders", by somebody whose role lets nothing be written. */
+async function rehearse(scene: DeployScene): Promise<RehearsedApplication> {
+  const { controlPlane } = world;
+  const token = await readerToken(scene);
+  const authorization = { authorization: `Bearer ${token}` };
+  const write = await scene.admin.request('PATCH', `${scene.path()}/status`, {}, { ...mergePatch, ...authorization });
+  const folder = await mkdtemp(join(tmpdir(), 'headrace-cli-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const kubeconfig = join(folder, 'kubeconfig');
+  // JSON is YAML.
+  const content = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [
+      {
+        name: 'bench',
+        cluster: { server: controlPlane.endpoint, 'certificate-authority-data': controlPlane.certificateAuthority },
+      },
+    ],
+    users: [{ name: 'reader', user: { token } }],
+    contexts: [{ name: 'bench', context: { cluster: 'bench', user: 'reader' } }],
+    'current-context': 'bench',
+  };
+  await writeFile(kubeconfig, JSON.stringify(content));
+  let out = '';
+  let error = '';
+  const words = ['take-over', '--check', '--json', '--kubeconfig', kubeconfig, `${scene.namespace}/orders`];
+  const exit = await main(words, {
+    out: (text) => {
+      out += text;
+    },
+    error: (text) => {
+      error += text;
+    },
+    interrupted: new AbortController().signal,
+  });
+  expect(error).toBe('');
+  expect(write.status).toBe(403);
+  const { applications } = JSON.parse(out) as { applications: Omit<RehearsedApplication, 'exit'>[] };
+  expect(applications).toHaveLength(1);
+  return { exit, ...(applications[0] as Omit<RehearsedApplication, 'exit'>) };
+}
+
+/** Of a service account that has the role of the example, in this namespace alone. */
+async function readerToken({ admin, namespace }: DeployScene): Promise<string> {
+  await world.controlPlane.kubectl('apply', '-k', takeOverCheck);
+  const binding = ['rolebinding', 'reader', '--clusterrole=headrace-take-over-check'];
+  await world.controlPlane.kubectl('create', 'serviceaccount', 'reader', '--namespace', namespace);
+  await world.controlPlane.kubectl(
+    'create',
+    ...binding,
+    `--serviceaccount=${namespace}:reader`,
+    '--namespace',
+    namespace,
+  );
+  const { status } = await admin.send<{ status: { token: string } }>(
+    'POST',
+    `/api/v1/namespaces/${namespace}/serviceaccounts/reader/token`,
+    { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { expirationSeconds: 3600 } },
+  );
+  return status.token;
+}
 
 /** Applies an application, and does what the operator does until it calls it Running. Returns the job's id. */
 async function deployAsOperator(scene: DeployScene, version: FlinkVersion): Promise<string> {
@@ -131,7 +285,6 @@ function statusOf({ hash, jobID, programArgs }: { hash: string; jobID: string; p
       numberOfTaskSlots: 2,
     },
     deployHash: hash,
-    deploymentMode: 'Dual',
     jobStatus: {
       completedCheckpointCount: 2,
       entryClass: countingJob.entryClass,
