@@ -54,7 +54,7 @@ interface Beginning {
 function begin(scene: Scene, wanted: WantedRevision, { kind, hash, clusterId, phase, changes }: Beginning): Transition {
   const { now, options } = scene;
   // What an earlier deploy left behind must not be taken for this one's savepoint.
-  const { savepointTriggerId, savepointPath, ...status } = scene.status;
+  const { savepointTriggerId, savepointPath, teardownHash, ...status } = scene.status;
   const oldJobId = status.jobStatus?.jobID;
   const rollout = {
     kind,

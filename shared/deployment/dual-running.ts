@@ -2,6 +2,7 @@
 
 import { isStopped } from './clusters.ts';
 import { describeFailure } from './failures.ts';
+import { hashOf, revisionOf } from './identity.ts';
 import { removal } from './remove-cluster.ts';
 import {
   asJob,
@@ -68,8 +69,21 @@ function keepNew(scene: Scene): ApplicationStatus {
     ...(updatingVersion !== undefined && { deployVersion: updatingVersion }),
     ...(survivor?.clusterStatus && { clusterStatus: survivor.clusterStatus }),
     ...selectorOf(scene, hash),
+    ...noteTearDown(scene),
     versionStatuses: [versionStatus({ ...survivor, jobStatus }, updatingVersion, hash), {}],
   });
+}
+
+/**
+ * Lyft's operator takes an application of one version for changed unless its hash, which in BlueGreen has the version in it, is noted
+ * here. With the hash, as it computes it, the operator has nothing to deploy should it come back.
+ */
+function noteTearDown({ application }: Scene): { readonly teardownHash?: string } {
+  const { namespace, name, labels, annotations, spec } = application;
+  if ('unreadable' in spec) return {};
+  const { replicas, ...taskManagerConfig } = spec.value.taskManagerConfig ?? {};
+  const revision = revisionOf({ labels, annotations, spec: { ...spec.value, taskManagerConfig } });
+  return { teardownHash: hashOf({ ...revision, namespace, name, labels, annotations, version: '' }) };
 }
 
 /** The new version was not wanted after all: it is not deployed again before the spec changes. */
@@ -78,7 +92,8 @@ function keepOld(scene: Scene): ApplicationStatus {
   const message = `spec.tearDownVersionHash named ${rolloutOf(scene).hash}`;
   const failedDeploy = { ...describeFailure(scene, { reason: 'TornDown', message }), attempts: 1 };
   const [survivor = {}] = status.versionStatuses ?? [];
-  return forgetErrors({ ...status, phase: 'DeployFailed', failedDeploy, versionStatuses: [survivor, {}] });
+  const versionStatuses = [survivor, {}];
+  return forgetErrors({ ...status, phase: 'DeployFailed', failedDeploy, ...noteTearDown(scene), versionStatuses });
 }
 
 function versionStatus(status: VersionStatus, appVersion: string | undefined, versionHash: string): VersionStatus {

@@ -1,12 +1,14 @@
 // Beside Lyft's operator, and after it: what Headrace leaves alone, what it adopts, and where its advice leads.
 
 import { afterEach, describe, expect, it } from 'vitest';
-import type { ApplicationStatus } from '../../shared/deployment/types.ts';
+import { hashOf, revisionOf } from '../../shared/deployment/identity.ts';
+import type { ApplicationSpec, ApplicationStatus, Phase } from '../../shared/deployment/types.ts';
 import {
   aDeployedApplication,
   aDualRunningApplication,
   type Deployments,
   isGone,
+  NAMESPACE,
   NEXT_IMAGE,
 } from '../support/deployments.ts';
 import { leaveAsLyftDoes } from '../support/other-operator.ts';
@@ -372,5 +374,53 @@ describe('status.deploymentMode', () => {
     orders.edit(({ deploymentMode, ...spec }) => spec);
     await orders.roundsUntil('Running');
     expect(orders.lastRun()).toMatchObject({ image: NEXT_IMAGE });
+  });
+});
+
+describe('the operator, should it come back,', () => {
+  /** As it looks for a change: by the hash of the application as it is, with the version that is being deployed in it. */
+  const seesChange = () => {
+    const { metadata, spec } = orders.application();
+    const { taskManagerConfig, ...rest } = spec as unknown as ApplicationSpec;
+    const { replicas, ...own } = taskManagerConfig ?? {};
+    const { labels = {}, annotations = {}, name } = metadata;
+    const revision = revisionOf({ labels, annotations, spec: { ...rest, taskManagerConfig: own } });
+    const { deploymentMode, updatingVersion = '', teardownHash, failedDeployHash, deployHash = '' } = orders.status();
+    const version = deploymentMode === 'BlueGreen' ? { version: updatingVersion } : {};
+    const hash = hashOf({ ...revision, namespace: NAMESPACE, name, labels, annotations, ...version });
+    const current = [teardownHash, failedDeployHash].includes(hash) ? deployHash : hash;
+    return !orders.deployments().some((deployment) => deployment.includes(current));
+  };
+  const tearDown = async (hash: string | undefined, phase: Phase) => {
+    orders.edit((spec) => ({ ...spec, tearDownVersionHash: hash }));
+    await orders.roundsUntil(phase);
+    await orders.rounds(6);
+  };
+
+  it.each(['Dual', 'BlueGreen'])('has nothing to deploy after a first deploy: %s', async (deploymentMode) => {
+    orders = await aDeployedApplication({ deploymentMode });
+
+    expect(seesChange()).toBe(false);
+    orders.changeImage();
+    expect(seesChange()).toBe(true);
+  });
+
+  it('has nothing to deploy when the first of two versions was torn down', async () => {
+    orders = await aDualRunningApplication();
+
+    await tearDown(orders.status().deployHash, 'Running');
+
+    expect(seesChange()).toBe(false);
+  });
+
+  it('has nothing to deploy when the second of two versions was torn down', async () => {
+    orders = await aDualRunningApplication();
+
+    await tearDown(orders.status().updatingHash, 'DeployFailed');
+
+    expect(seesChange()).toBe(false);
+    orders.edit(({ tearDownVersionHash: _, ...spec }) => ({ ...spec, image: 'orders:3' }));
+    await orders.roundsUntil('DualRunning');
+    expect(orders.status()).not.toHaveProperty('teardownHash');
   });
 });
