@@ -303,10 +303,13 @@ export function lastKnownState(scene: Scene): JobState {
 /** Flink's words for the end of a job. What has been seen of one that has come to it stays so, whatever is said of it later. */
 export const ENDS: readonly string[] = ['FINISHED', 'CANCELED', 'FAILED'];
 
-function recordedEnd({ jobStatus, versionStatuses = [] }: ApplicationStatus, jobId = ''): JobState | undefined {
+function recordedEnd(status: ApplicationStatus, jobId = ''): JobState | undefined {
+  const { jobStatus, versionStatuses = [], rollout, savepointTriggerId } = status;
   const recorded = [jobStatus, ...versionStatuses.map((version) => version.jobStatus)];
   const { state = '' } = recorded.find((job) => job?.jobID === jobId && job.jobID !== '') ?? {};
-  return ENDS.includes(state) ? classify(state) : undefined;
+  // A savepoint that was asked for may have ended the job that finished, and hold its state: only its JobManager tells.
+  const isInDoubt = state === 'FINISHED' && rollout !== undefined && Boolean(savepointTriggerId);
+  return ENDS.includes(state) && !isInDoubt ? classify(state) : undefined;
 }
 
 /** What was recorded of one job as the beginning of what is recorded of another: how it fares is its own. */

@@ -307,6 +307,26 @@ describe('headrace check', () => {
     expect(JSON.parse(json.out).autoscalers).toMatchObject([{ currentReplicas: 1, desiredReplicas: 4, blocker }]);
   });
 
+  it.each([
+    ['JobFinished', 0],
+    ['JobFailed', 1],
+  ])('says that a job does not run, with status as it ended: %s has %i', async (reason, expected) => {
+    shard.add();
+    shard.change('FlinkApplication', 'orders', ({ status }) => ({
+      status: {
+        ...status,
+        conditions: [{ type: 'JobRunning', status: 'False', reason, message: 'Job 7 is no more' }],
+      },
+    }));
+
+    const { status, out } = await type('check');
+
+    expect(status).toBe(expected);
+    expect(out).toContain('JobNotRunning');
+    expect(out).toContain('FlinkApplication orders is not scaled, since its job does not run: Job 7 is no more');
+    expect(shard.size()).toBe(2);
+  });
+
   it('has status 1 when a size could not be written', async () => {
     shard.add();
     shard.sandbox.faults.add({ kind: 'status', code: 403, path: /\/scale\?/ });

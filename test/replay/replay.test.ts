@@ -43,6 +43,18 @@ describe('a snapshot', () => {
     expect(judgeSnapshot({ ...aSnapshot(), phase: 'Running' })).toEqual(judgeSnapshot(aSnapshot()));
   });
 
+  it('of a target whose job has ended is held, as a tick does', () => {
+    const ended = { type: 'JobRunning', status: 'False', reason: 'JobFinished', message: 'Job 7 has finished' };
+
+    expect(judgeSnapshot({ ...aSnapshot(), phase: 'Running', targetConditions: [ended] })).toMatchObject({
+      desiredReplicas: 2,
+      rescale: false,
+      reason: 'JobNotRunning',
+      message: expect.stringContaining('Job 7 has finished'),
+      error: null,
+    });
+  });
+
   it('of a target that has another autoscaler stands still, unless it only advises', () => {
     const rivals = ['HorizontalPodAutoscaler orders'];
 

@@ -176,6 +176,23 @@ export const restart = onceRunning({
   outcome: { phase: 'Running', savepoints: 0, runs: ['orders:1 4 LOST from nothing', 'orders:1 4 RUNNING from chk'] },
 });
 
+export const lostSubmission = onceRunning({
+  name: 'deploys another image though the new JobManager dies right after it was given the job',
+  when: async (deployments) => {
+    deployments.changeImage();
+    await deployments.roundsUntil(() => deployments.status().rollout?.isSubmitted === true);
+    // Until its tasks have come to the TaskManagers, which then refuse the same id of another JobManager.
+    deployments.sandbox.clock.advance(3);
+    deployments.killJobManager(deployments.status().rollout?.hash);
+    deployments.sandbox.clock.advance(STEP_SECONDS);
+  },
+  outcome: {
+    phase: 'Running',
+    savepoints: 1,
+    runs: ['orders:1 4 CANCELED from nothing', 'orders:2 4 LOST from savepoint', 'orders:2 4 RUNNING from savepoint'],
+  },
+});
+
 export const secondColour = onceRunning({
   name: 'deploys a second colour',
   spec: { deploymentMode: 'BlueGreen' },

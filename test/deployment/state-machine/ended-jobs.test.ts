@@ -234,6 +234,14 @@ describe('a JobManager that was restarted and knows nothing', () => {
   });
 });
 
+it('is not sure of a job that finished after a savepoint was asked for, once its JobManager has forgotten both', () => {
+  const status = { savepointTriggerId: TRIGGER, jobStatus: { ...aStatus().jobStatus, ...RECORD, state: 'FINISHED' } };
+
+  const next = midway('Savepointing', { status, old: oldJob({ state: 'LOST' }) });
+
+  expect(next.status.phase).toBe('Recovering');
+});
+
 describe('a deploy that fails', () => {
   const failure = { reason: 'JobMonitoringFailed', message: 'no such topic' };
   const rollingBack = (oldJobEnd: string, parts: SceneParts = {}) =>

@@ -1,0 +1,4 @@
+import { lostSubmission } from '../../support/deploy-scenarios.ts';
+import { describeKillPoints } from '../../support/killed-deploys.ts';
+
+describeKillPoints(lostSubmission);
