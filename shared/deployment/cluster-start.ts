@@ -50,6 +50,8 @@ export function prepare(scene: Scene): Transition {
 
 function enterClusterStarting(scene: Scene): Transition {
   const { options } = scene;
+  const blocker = findBatchJob(scene);
+  if (blocker !== undefined) return failDeploy(scene, blocker);
   const selector = isFirstDeploy(scene) ? { selector: newSelector(scene) } : {};
   const entered = enter(scene, 'ClusterStarting', options.timeouts.clusterStartSeconds, selector);
   return telling(entered, normal('CreatingCluster', `Creating Flink cluster ${rolloutOf(scene).hash}`));

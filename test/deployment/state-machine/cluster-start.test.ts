@@ -297,6 +297,13 @@ describe('what would fail after the old job has stopped is found out before', ()
     expect(next.status.failedDeploy?.message).toMatch(/runs in BATCH mode, of which Flink takes no savepoint/);
   });
 
+  it('is said of a batch job before the creation of a cluster is', () => {
+    const next = midway('Updating', { old: oldJob({ isBatch: true }), next: { cluster: undefined } });
+
+    expect(next.status).toMatchObject({ phase: 'DeployFailed', failedDeploy: { reason: 'SavepointRefused' } });
+    expect(reasonsOf(next)).toEqual(['DeployFailed']);
+  });
+
   it.each([{ savepointDisabled: true }, { fallbackWithoutState: true }])(
     'a batch job is no obstacle with %o',
     (spec) => {
