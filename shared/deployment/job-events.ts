@@ -18,6 +18,12 @@ export function tellOfJobs(scene: Scene, after: ApplicationStatus): readonly Eve
   return jobs.flatMap((job) => [...(mayEnd ? [] : tellOfEnd(scene, job)), ...tellOfLoop(scene, job)]);
 }
 
+/** What becomes of a job that is being deployed is reported by its deploy. */
+function isBeingDeployed({ status: { phase = '', rollout } }: Scene, jobID: string | undefined): boolean {
+  const isOnItsWay = jobID === rollout?.jobId || jobID === rollout?.rollbackJobId;
+  return isOnItsWay && !PHASES_OF_RUNNING_JOBS.includes(phase);
+}
+
 const PHASES_OF_RUNNING_JOBS = ['Running', 'DeployFailed', 'DualRunning'];
 
 interface Seen {
@@ -33,9 +39,10 @@ function updating({ versionStatuses }: ApplicationStatus): JobStatus | undefined
 
 function tellOfEnd(scene: Scene, { before = {}, after = {}, hash }: Seen): readonly Event[] {
   const { jobID, state } = after;
-  if (state === before.state || jobID !== before.jobID) return [];
+  if (state === before.state || jobID !== before.jobID || isBeingDeployed(scene, jobID)) return [];
   if (state === 'LOST') return [warning('JobLost', `The JobManager does not know job ${jobID} any more`)];
   if (state === 'FAILED') return [warning('JobFailed', `Job ${jobID} has failed${causeIn(scene, hash, jobID)}`)];
+  if (state === 'FINISHED') return [normal('JobFinished', `Job ${jobID} has finished`)];
   if (state === 'CANCELED') return [warning('JobCanceled', `Job ${jobID} was cancelled, and not by Headrace`)];
   return [];
 }

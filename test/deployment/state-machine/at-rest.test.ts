@@ -295,6 +295,15 @@ describe('F12: a job that is lost or has failed is neither said nor brought back
     expect(reasonsOf(again)).toEqual([]);
   });
 
+  it('tells once that a job has finished, which is no fault', () => {
+    const old = oldJob({ state: 'FINISHED' });
+    const next = atRest({ old });
+    const again = atRest({ status: next.status, old });
+
+    expect(next.events).toEqual([{ type: 'Normal', reason: 'JobFinished', message: `Job ${OLD_JOB} has finished` }]);
+    expect(reasonsOf(again)).toEqual([]);
+  });
+
   it('goes on cleaning up and counting while the JobManager does not answer', () => {
     const next = atRest({
       old: { jobManager: aSilentJobManager() },

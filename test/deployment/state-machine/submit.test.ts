@@ -622,6 +622,19 @@ describe('F28: a batch job that finishes before it is looked at never leaves Sub
   });
 });
 
+it.each(['FAILED', 'CANCELED'])(
+  'a first deploy whose job is seen %s says so once, as the failure of the deploy',
+  (state) => {
+    const next = firstDeploy('SubmittingJob', {
+      status: { jobStatus: { jobID: NEW_JOB, state: 'RUNNING' } },
+      rollout: SUBMITTED,
+      next: newJob({ state }),
+    });
+
+    expect(reasonsOf(next)).toEqual(['DeployFailed', 'JobMonitoringFailed']);
+  },
+);
+
 describe('a batch job, which runs stage by stage', () => {
   const FIRST = { id: 'first' };
   const NOT_BEGUN = { id: 'second', status: 'CREATED', tasks: { CREATED: 4 } };
