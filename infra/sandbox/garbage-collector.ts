@@ -66,10 +66,34 @@ export class GarbageCollector {
     if (owner?.metadata.finalizers?.includes(orphanFinalizer)) {
       for (const dependent of dependents) this.#disown(dependent, uid);
       this.#release(owner, orphanFinalizer);
-    } else if (owner && dependents.length === 0) this.#release(owner, foregroundFinalizer);
-    else if (owner)
-      for (const dependent of dependents) this.#store.delete(dependent, { finalizer: foregroundFinalizer });
+    } else if (owner) this.#collectFirst(owner, dependents);
     else for (const dependent of dependents) this.#judge(dependent, uid);
+  }
+
+  /**
+   * An owner that is deleted in the foreground. Everything that has no other owner is deleted, whether it says that it blocks the
+   * owner's deletion or not; what has another one only forgets this one. The owner waits for what blocks it. (Kubernetes 1.37.2:
+   * attemptToDeleteItem and processDeletingDependentsItem of its garbage collector.)
+   */
+  #collectFirst(owner: KubernetesObject, dependents: readonly KubernetesObject[]): void {
+    const { uid = '' } = owner.metadata;
+    for (const dependent of dependents)
+      if (knownOwners(dependent).some((other) => other.uid !== uid && this.#isSolid(dependent, other)))
+        this.#disown(dependent, uid);
+      else this.#store.delete(dependent, { finalizer: foregroundFinalizer });
+    const left = [...(this.#dependents.get(uid)?.values() ?? [])].flatMap((key) => this.#get(key) ?? []);
+    const isBlocked = left.some(({ metadata: { ownerReferences = [] } }) =>
+      ownerReferences.some((reference) => reference.uid === uid && reference.blockOwnerDeletion),
+    );
+    if (!isBlocked) this.#release(owner, foregroundFinalizer);
+  }
+
+  /** It is there, and does not wait for what it owns to go. */
+  #isSolid(dependent: KubernetesObject, owner: OwnerReference): boolean {
+    const { uid } = owner;
+    const waiting = this.#waiting.get(uid);
+    const finalizers = waiting && this.#get(waiting)?.metadata.finalizers;
+    return this.#isThere(dependent, owner) && !finalizers?.includes(foregroundFinalizer);
   }
 
   /** An object one of whose owners may be gone. */

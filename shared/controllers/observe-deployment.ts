@@ -166,7 +166,11 @@ function readHighAvailability(
 }
 
 /** The JobManager of one of an application's clusters. */
-export function jobManagerOf(client: KubernetesClient, { namespace, name }: Application, hash: string): JobManager {
+export function jobManagerOf(
+  client: KubernetesClient,
+  { namespace, name }: Pick<Application, 'namespace' | 'name'>,
+  hash: string,
+): JobManager {
   return createJobManager(client, { namespace, service: clusterServiceName(name, hash) });
 }
 

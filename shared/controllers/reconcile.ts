@@ -36,6 +36,7 @@ import { formatTime } from '../units.ts';
 import { readNamespaces } from './namespaces.ts';
 import { acts } from './observe.ts';
 import { jobManagerOf, observeDeployment, type Parts, readParts } from './observe-deployment.ts';
+import { releaseOrphans } from './orphans.ts';
 import { lastReplicasOf, plantSize, withinBounds } from './seed.ts';
 
 export interface ApplicationReport {
@@ -83,8 +84,11 @@ export async function reconcileShard(
   { only, onReport = () => {} }: ReconcileOptions = {},
 ): Promise<ReconcileReport> {
   const client = cluster.client.within({ budgetMilliseconds: CALL_BUDGET_MILLISECONDS });
-  const world = only === undefined ? await readShard(client, namespaces, plane.log) : await readSome(client, only);
   const startTime = await plane.now();
+  const world =
+    only === undefined
+      ? await readShard({ client, log: plane.log, now: startTime }, namespaces)
+      : await readSome(client, only);
   const round: Round = { plane, cluster: { ...cluster, client }, log: plane.log, startTime };
   const applications = await mapBounded(inOrder(world, startTime), CONCURRENCY, async (seen) => {
     const report = await reconcileOrReport(round, seen);
@@ -119,23 +123,31 @@ interface Seen {
   readonly parts?: Parts;
 }
 
-async function readShard(client: KubernetesClient, namespaces: Namespaces, log: Log): Promise<readonly Seen[]> {
+interface Reader {
+  readonly client: KubernetesClient;
+  readonly log: Log;
+  readonly now: number;
+}
+
+async function readShard(reader: Reader, namespaces: Namespaces): Promise<readonly Seen[]> {
   const worlds = await readNamespaces(namespaces, {
     kind: 'FlinkApplications',
-    read: (some) => readWorld(client, some),
-    onUnread: (failure) => log.error('namespace not read', { ...failure }),
+    read: (some) => readWorld(reader, some),
+    onUnread: (failure) => reader.log.error('namespace not read', { ...failure }),
   });
   return worlds.flat();
 }
 
 /** A whole shard with three questions, whatever the number of its applications. */
-async function readWorld(client: KubernetesClient, namespaces: Namespaces): Promise<readonly Seen[]> {
+async function readWorld(reader: Reader, namespaces: Namespaces): Promise<readonly Seen[]> {
   // What belongs to an application is read after it: a status must not be newer than the objects it is held against.
+  const { client } = reader;
   const applications = await listApplications(client, namespaces);
   const [deployments, services] = await Promise.all([
     listDeployments(client, namespaces),
     listServices(client, namespaces),
   ]);
+  await releaseOrphans(reader, applications, deployments);
   const byApplication = (part: ApplicationDeployment | ApplicationService) => `${part.namespace}/${part.application}`;
   const deploymentsOf = Map.groupBy(deployments, byApplication);
   const servicesOf = Map.groupBy(services, byApplication);

@@ -1,7 +1,7 @@
 import { CLUSTER_ID_ANNOTATION } from './cluster-id.ts';
 import { clusterOf, type Scene } from './scene.ts';
 import { derivePodSelectors } from './templates.ts';
-import type { Cluster, Colour, DeploymentView, Effect, Revision } from './types.ts';
+import type { Cluster, Colour, DeploymentView, Effect, Revision, ServiceView } from './types.ts';
 
 /** Whether a cluster has all that belongs to it alone; the service for users is the application's. */
 export function isComplete(cluster: Cluster | undefined): boolean {
@@ -71,4 +71,19 @@ export function scaleTo(deployment: DeploymentView | undefined, replicas: number
 
 function deploymentsOf(cluster: Cluster | undefined): readonly DeploymentView[] {
   return [cluster?.jobManager, cluster?.taskManager].filter((deployment) => deployment !== undefined);
+}
+
+/** Gives every part of a cluster, and every service for users, a keeper that has none. */
+export function keepObjects({ observation }: Scene): readonly Effect[] {
+  const clusters = [...observation.clusters.values()];
+  const deployments = namesWithoutKeeper(clusters.flatMap(deploymentsOf));
+  const services = namesWithoutKeeper([
+    ...clusters.flatMap(({ service }) => service ?? []),
+    ...observation.services.values(),
+  ]);
+  return deployments.length + services.length === 0 ? [] : [{ kind: 'KeepObjects', deployments, services }];
+}
+
+function namesWithoutKeeper(parts: readonly (DeploymentView | ServiceView)[]): readonly string[] {
+  return parts.filter(({ isKept, isDeleting }) => !isKept && !isDeleting).map(({ name }) => name);
 }

@@ -7,6 +7,7 @@ import { deriveId } from './ids.ts';
 import { clearHighAvailability } from './remove-cluster.ts';
 import {
   after,
+  classify,
   clusterOf,
   hasEnded,
   isBlueGreen,
@@ -25,7 +26,7 @@ import {
   warning,
 } from './scene.ts';
 import { clauses } from './sentences.ts';
-import type { Cluster, Deletion, JobView } from './types.ts';
+import type { Cluster, Deletion, Event, JobView } from './types.ts';
 
 /** A savepoint that failed so often is not tried again. */
 const MAX_SAVEPOINTS = 3;
@@ -51,7 +52,7 @@ export function deleteApplication(scene: Scene): Transition {
   if (saved !== undefined) return noteSavepoint(scene, saved.id, saved.location);
   const job = jobs.find(({ state, view }) => !hasEnded(state) || isBeingSaved(view));
   const deletion = status.deletion ?? { deadline: after(now, 0), attempts: 0 };
-  if (job === undefined) return clearClusters(scene, deletion) ?? release(scene);
+  if (job === undefined) return clearClusters(scene, deletion) ?? releaseWithLosses(scene);
   if (isPast(deletion.deadline, now))
     return giveUp(scene, job, status.lastSeenError?.appError ?? 'it did not end in time');
   if (job.state === 'Unreadable' || job.state === 'Cancelling' || hasEnded(job.state)) return stay(scene);
@@ -71,6 +72,34 @@ function clearClusters(scene: Scene, { deadline }: Deletion): Transition | undef
 
 function release(scene: Scene): Transition {
   return stay(scene, [{ kind: 'RemoveFinalizer' }]);
+}
+
+/** A job whose pods somebody else has deleted took its state with it, up to its latest checkpoint. */
+function releaseWithLosses(scene: Scene): Transition {
+  const lost = findLostJob(scene);
+  if (lost === undefined) return release(scene);
+  return telling(
+    release(scene),
+    deletedWithoutSavepoint(scene, lost.id, `the pods of its cluster ${lost.hash} were gone before`),
+  );
+}
+
+/** The job that was to be saved and ran when it was last seen, where nothing is left that could still save it. */
+function findLostJob({
+  status,
+  options,
+  observation,
+}: Scene): { readonly hash: string; readonly id: string } | undefined {
+  const { deployHash, jobStatus, rollout, savepointPath } = status;
+  const isNew = rollout?.isSubmitted === true && rollout.jobId !== undefined;
+  const id = isNew ? rollout.jobId : (rollout?.oldJobId ?? jobStatus?.jobID);
+  const hash = isNew ? rollout.hash : deployHash;
+  if (options.deleteMode !== 'Savepoint' || !id || !hash) return undefined;
+  // What Headrace itself has stopped is still there, without pods; and an old job may have ended with the savepoint of a deploy.
+  const isThere = observation.clusters.get(hash)?.jobManager !== undefined;
+  if (isThere || (savepointPath && !isNew)) return undefined;
+  const isKnownToHaveEnded = jobStatus?.jobID === id && hasEnded(classify(jobStatus.state ?? ''));
+  return isKnownToHaveEnded || jobStatus?.state === 'LOST' ? undefined : { hash, id };
 }
 
 interface DoomedJob {
@@ -161,10 +190,11 @@ function retrySavepoint(scene: Scene, job: DoomedJob, deletion: Deletion, cause:
 
 /** The user wants the application gone: it goes, and says from where it could be begun again. */
 function giveUp(scene: Scene, { id }: DoomedJob, cause: string): Transition {
-  const { lastCheckpoint } = scene.status.jobStatus ?? {};
+  return telling(release(scene), deletedWithoutSavepoint(scene, id, cause));
+}
+
+function deletedWithoutSavepoint({ status }: Scene, id: string, cause: string): Event {
+  const { lastCheckpoint } = status.jobStatus ?? {};
   const from = lastCheckpoint ? `its latest known checkpoint is ${lastCheckpoint}` : 'no checkpoint of it is known';
-  return telling(
-    release(scene),
-    warning('DeletedWithoutSavepoint', clauses(`Job ${id} was deleted without a savepoint: ${cause}`, from)),
-  );
+  return warning('DeletedWithoutSavepoint', clauses(`Job ${id} was deleted without a savepoint: ${cause}`, from));
 }

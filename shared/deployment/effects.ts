@@ -8,7 +8,8 @@ import { createRevision } from '../kubernetes/controller-revisions.ts';
 import { preferDeletion } from '../kubernetes/deletion-cost.ts';
 import { patchFinalizers } from '../kubernetes/deployed-application.ts';
 import { patchDeploymentReplicas } from '../kubernetes/deployments.ts';
-import { createOwned, removeOwned } from '../kubernetes/owned-objects.ts';
+import { ensureKeeper, removeKeeper } from '../kubernetes/keeper.ts';
+import { createOwned, keepOwned, type Manifest, removeOwned } from '../kubernetes/owned-objects.ts';
 import { CONTROLLER_REVISIONS, DEPLOYMENTS, type ResourceType, SERVICES } from '../kubernetes/paths.ts';
 import { patchServiceSelector } from '../kubernetes/services.ts';
 import { JOB_FINALIZER } from './begin.ts';
@@ -58,7 +59,9 @@ async function perform(tools: EffectTools, application: Application, effect: Oth
     case 'AddFinalizer':
       return setFinalizer(client, application, true);
     case 'RemoveFinalizer':
-      return setFinalizer(client, application, false);
+      return release(client, application);
+    case 'KeepObjects':
+      return keepObjects(client, application, effect);
     case 'CreateCluster':
       return createCluster(client, application, effect.target);
     case 'DeleteCluster':
@@ -90,12 +93,39 @@ async function setFinalizer(client: KubernetesClient, application: Application, 
   await patchFinalizers(client, application, isWanted ? [...finalizers, JOB_FINALIZER] : others);
 }
 
+/** The keeper first: without the finalizer nobody would look after it any more. */
+async function release(client: KubernetesClient, application: Application): Promise<void> {
+  if (!application.finalizers.includes(JOB_FINALIZER)) return;
+  await removeKeeper(client, application);
+  await setFinalizer(client, application, false);
+}
+
+type KeepObjects = Extract<Effect, { kind: 'KeepObjects' }>;
+
+async function keepObjects(
+  client: KubernetesClient,
+  application: Application,
+  { deployments, services }: KeepObjects,
+): Promise<void> {
+  const keeper = await ensureKeeper(client, application);
+  for (const name of deployments) await keepOwned(client, DEPLOYMENTS, application, { name, keeper });
+  for (const name of services) await keepOwned(client, SERVICES, application, { name, keeper });
+}
+
 /** Makes what is missing. The service for users is left alone where it is: it moves when the job has. */
 async function createCluster(client: KubernetesClient, application: Application, target: ClusterTarget): Promise<void> {
   const { jobManager, taskManager, genericService, versionedService } = renderCluster(target);
+  const keeper = await ensureKeeper(client, application);
   // Services first: a pod that starts is to find the names that it was given.
-  for (const service of [versionedService, genericService]) await createOwned(client, SERVICES, application, service);
-  for (const deployment of [jobManager, taskManager]) await createOwned(client, DEPLOYMENTS, application, deployment);
+  for (const service of [versionedService, genericService])
+    await createOwned(client, SERVICES, application, kept(service, keeper));
+  for (const deployment of [jobManager, taskManager])
+    await createOwned(client, DEPLOYMENTS, application, kept(deployment, keeper));
+}
+
+function kept<Wanted extends Manifest>(manifest: Wanted, keeper: object): Wanted {
+  const { ownerReferences = [] } = manifest.metadata;
+  return { ...manifest, metadata: { ...manifest.metadata, ownerReferences: [...ownerReferences, keeper] } };
 }
 
 type DeleteCluster = Extract<Effect, { kind: 'DeleteCluster' }>;

@@ -4,6 +4,7 @@
 import { keepAtRest } from './at-rest.ts';
 import { addFinalizer } from './begin.ts';
 import { prepare, startCluster } from './cluster-start.ts';
+import { keepObjects } from './clusters.ts';
 import { describeConditions, tellOfUnknownFields } from './conditions.ts';
 import { beginDeleting, deleteApplication } from './delete.ts';
 import { runBoth } from './dual-running.ts';
@@ -126,14 +127,16 @@ function finish(scene: Scene, transition: Transition): Step {
 }
 
 /**
- * Whoever replaces the object (kubectl replace, clients that create or replace) takes the finalizer away with everything else that
- * is not in their manifest. It is restored before anything else is done: without it a deletion takes no savepoint. Before the
- * first deploy there is nothing to lose, and once the object is being deleted no finalizer can be added.
+ * What has to hold whenever the application may be deleted. First the finalizer: whoever replaces the object (kubectl replace, clients that create or replace) takes the finalizer away with everything else that
+ * is not in their manifest. It is restored before anything else is done: without it a deletion takes no savepoint. Then a keeper
+ * for objects that were made without one, by Lyft's operator or by Headrace before it knew of it. Before the first deploy there is
+ * nothing to lose, and once the object is being deleted no finalizer can be added.
  */
 function protect(scene: Scene, effects: readonly Effect[]): readonly Effect[] {
   const { application, status } = scene;
   if (application.isDeleting || !status.phase) return effects;
-  return [...addFinalizer(application), ...effects.filter(({ kind }) => kind !== 'AddFinalizer')];
+  const others = effects.filter(({ kind }) => kind !== 'AddFinalizer');
+  return [...addFinalizer(application), ...others, ...keepObjects(scene)];
 }
 
 /** A size that cannot be deployed is none to come back to. */

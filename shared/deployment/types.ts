@@ -524,6 +524,8 @@ export interface DeploymentView {
   readonly uid: string;
   readonly resourceVersion: string;
   readonly isDeleting: boolean;
+  /** Whether it stays when the application is deleted in the foreground (kubernetes/keeper.ts). */
+  readonly isKept: boolean;
   /** spec.replicas */
   readonly replicas: number;
   /** Pods there are now, terminating ones left out. */
@@ -545,6 +547,7 @@ export interface ServiceView {
   readonly name: string;
   readonly resourceVersion: string;
   readonly isDeleting: boolean;
+  readonly isKept: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly selector: Readonly<Record<string, string>>;
 }
@@ -689,7 +692,10 @@ export type Effect =
   | { readonly kind: 'CreateRevision'; readonly name: string; readonly revision: Revision }
   | { readonly kind: 'DeleteRevision'; readonly name: string }
   | { readonly kind: 'AddFinalizer' }
+  /** And with it the keeper: what belongs to the application is deleted by Kubernetes. */
   | { readonly kind: 'RemoveFinalizer' }
+  /** Gives Deployments and Services a keeper that were made without one. */
+  | { readonly kind: 'KeepObjects'; readonly deployments: readonly string[]; readonly services: readonly string[] }
   /** Makes whatever is missing of a cluster's two Deployments and two Services. */
   | { readonly kind: 'CreateCluster'; readonly target: ClusterTarget }
   /** Deletes Deployments and Services of one cluster. */

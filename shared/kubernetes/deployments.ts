@@ -5,7 +5,7 @@ import type { DeploymentView } from '../deployment/types.ts';
 import { ANY_APPLICATION, type Belonging, belongingOf, POD_SELECTOR, partsOf } from './application-labels.ts';
 import { jsonPages, type KubernetesClient } from './client.ts';
 import { listAll, type Namespaces } from './lists.ts';
-import { controllerUid, OwnerReferences } from './owned-objects.ts';
+import { applicationUid, keeperUid, OwnerReferences } from './owned-objects.ts';
 import { collectionPath, DEPLOYMENTS, type ObjectAddress, objectPath } from './paths.ts';
 import { explain } from './troubled-pods.ts';
 
@@ -14,7 +14,7 @@ export interface ApplicationDeployment extends Belonging {
   readonly namespace: string;
   readonly hash: string;
   readonly type: 'jobmanager' | 'taskmanager';
-  /** Of its controller; absent where it has none. */
+  /** Of the application to which it belongs; absent where it belongs to none. */
   readonly ownerUid?: string;
   readonly view: DeploymentView;
 }
@@ -80,7 +80,7 @@ export function readDeployment(item: unknown): ApplicationDeployment | undefined
   const belonging = belongingOf(labels);
   const type = labels['flink-deployment-type'];
   if (belonging?.hash === undefined || (type !== 'jobmanager' && type !== 'taskmanager')) return undefined;
-  const ownerUid = controllerUid(ownerReferences);
+  const ownerUid = applicationUid(ownerReferences);
   return {
     ...belonging,
     namespace,
@@ -98,6 +98,7 @@ function toView({ metadata, spec, status }: z.output<typeof WireDeployment>): De
     uid: metadata.uid,
     resourceVersion: metadata.resourceVersion,
     isDeleting: metadata.deletionTimestamp !== undefined,
+    isKept: keeperUid(metadata.ownerReferences) !== undefined,
     replicas: spec.replicas,
     statusReplicas: status.replicas,
     availableReplicas: status.availableReplicas,

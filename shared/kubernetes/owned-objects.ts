@@ -7,18 +7,20 @@ import { RetryableError, TerminalError } from '../errors.ts';
 import { parseAnswer } from './answers.ts';
 import type { KubernetesClient } from './client.ts';
 import { isAlreadyThere, isNotFound } from './errors.ts';
+import { keptFor } from './keeper.ts';
 import { collectionPath, FLINK_APPLICATIONS, objectPath, type ResourceType } from './paths.ts';
 
 /** Whom an object may belong to. */
 export type Owner = Pick<Application, 'namespace' | 'name' | 'uid'>;
 
 export const OwnerReferences = z
-  .array(z.object({ kind: z.string(), name: z.string(), uid: z.string(), controller: z.boolean().default(false) }))
+  .array(z.looseObject({ kind: z.string(), name: z.string(), uid: z.string(), controller: z.boolean().default(false) }))
   .default([]);
 
 const OwnedObject = z.looseObject({
   metadata: z.looseObject({
     uid: z.string(),
+    resourceVersion: z.string(),
     deletionTimestamp: z.string().exactOptional(),
     ownerReferences: OwnerReferences,
   }),
@@ -42,6 +44,38 @@ export function ownerReference({ name, uid }: Owner): object {
 /** The uid of an object's controller; undefined where it has none. */
 export function controllerUid(references: z.output<typeof OwnerReferences>): string | undefined {
   return controllerOf(references)?.uid;
+}
+
+/**
+ * The uid of the application to which a part of a cluster belongs: its controller's, or that of the application for which it is kept
+ * once Kubernetes has taken the reference to the application away.
+ */
+export function applicationUid(references: z.output<typeof OwnerReferences>): string | undefined {
+  return controllerUid(references) ?? keeperUid(references);
+}
+
+/** The uid of the application for which an object is kept; undefined for one that has no keeper. */
+export function keeperUid(references: z.output<typeof OwnerReferences>): string | undefined {
+  return references.flatMap((reference) => keptFor(reference) ?? [])[0];
+}
+
+/**
+ * Gives a part of an application's its keeper, if it has none. One that is not there, or belongs to somebody else, is left alone.
+ *
+ * @throws KubernetesError 409 when somebody wrote in between
+ */
+export async function keepOwned(
+  client: KubernetesClient,
+  type: ResourceType,
+  owner: Owner,
+  { name, keeper }: { readonly name: string; readonly keeper: object },
+): Promise<void> {
+  const found = await getObject(client, type, owner, name);
+  if (found === undefined || ownershipOf(found, owner) !== 'own') return;
+  const { resourceVersion, ownerReferences, deletionTimestamp } = found.metadata;
+  if (deletionTimestamp !== undefined || keeperUid(ownerReferences) !== undefined) return;
+  const patch = { metadata: { resourceVersion, ownerReferences: [...ownerReferences, keeper] } };
+  await client.patch(objectPath(type, { namespace: owner.namespace, name }), patch);
 }
 
 function controllerOf(
@@ -105,7 +139,9 @@ type Ownership =
 
 function ownershipOf({ metadata: { ownerReferences } }: OwnedObject, { name, uid }: Owner): Ownership {
   const controller = controllerOf(ownerReferences);
-  if (controller?.uid === uid) return 'own';
+  const applicationId = applicationUid(ownerReferences);
+  if (applicationId === uid) return 'own';
+  if (controller === undefined && applicationId !== undefined) return "predecessor's";
   return controller?.kind === 'FlinkApplication' && controller.name === name ? "predecessor's" : "somebody else's";
 }
 

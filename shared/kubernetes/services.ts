@@ -6,13 +6,13 @@ import type { ServiceView } from '../deployment/types.ts';
 import { ANY_APPLICATION, type Belonging, belongingOf, POD_SELECTOR, partsOf } from './application-labels.ts';
 import { jsonPages, type KubernetesClient } from './client.ts';
 import { listAll, type Namespaces } from './lists.ts';
-import { controllerUid, OwnerReferences } from './owned-objects.ts';
+import { applicationUid, keeperUid, OwnerReferences } from './owned-objects.ts';
 import { collectionPath, type ObjectAddress, objectPath, SERVICES } from './paths.ts';
 
 /** One Service, and to what its labels say that it belongs; the one for users is of no single cluster. */
 export interface ApplicationService extends Belonging {
   readonly namespace: string;
-  /** Of its controller; absent where it has none. */
+  /** Of the application to which it belongs; absent where it belongs to none. */
   readonly ownerUid?: string;
   readonly view: ServiceView;
 }
@@ -53,12 +53,19 @@ export function readService(item: unknown): ApplicationService | undefined {
   const { namespace, name, resourceVersion, labels, deletionTimestamp } = metadata;
   const belonging = belongingOf(labels);
   if (belonging === undefined) return undefined;
-  const ownerUid = controllerUid(metadata.ownerReferences);
+  const ownerUid = applicationUid(metadata.ownerReferences);
   return {
     namespace,
     ...belonging,
     ...(ownerUid !== undefined && { ownerUid }),
-    view: { name, resourceVersion, isDeleting: deletionTimestamp !== undefined, labels, selector: spec.selector },
+    view: {
+      name,
+      resourceVersion,
+      isDeleting: deletionTimestamp !== undefined,
+      isKept: keeperUid(metadata.ownerReferences) !== undefined,
+      labels,
+      selector: spec.selector,
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { KubernetesObject } from '../../infra/sandbox/kinds.ts';
 import { JOB_FINALIZER } from '../../shared/deployment/begin.ts';
 import { type EffectTools, performEffect } from '../../shared/deployment/effects.ts';
 import type { Application, ClusterTarget, Effect, Revision } from '../../shared/deployment/types.ts';
@@ -97,6 +98,11 @@ function contentOf({ sandbox, jobManagers }: World): unknown {
   return structuredClone([...KINDS.map((kind) => sandbox.store.list(kind)), [...jobManagers.known]]);
 }
 
+/** The name of the application's keeper. */
+function keeperOf({ application }: World): string {
+  return `headrace-keeper-${application.uid}`;
+}
+
 function versionOf(world: World, kind: string, name: string): string {
   return stored(world, kind, name)?.metadata.resourceVersion ?? '';
 }
@@ -106,7 +112,20 @@ describe('CreateCluster', () => {
     const world = await aWorldWithCluster();
 
     for (const [kind, name] of CLUSTER)
-      expect(stored(world, kind, name)?.metadata.ownerReferences).toEqual([ownedBy(world.application)]);
+      expect(stored(world, kind, name)?.metadata.ownerReferences).toMatchObject([
+        ownedBy(world.application),
+        { kind: 'ControllerRevision', name: keeperOf(world) },
+      ]);
+  });
+
+  it('makes them with one keeper, which belongs to nobody', async () => {
+    const world = await aWorldWithCluster();
+
+    const keeper = stored(world, 'ControllerRevision', keeperOf(world));
+
+    expect(keeper?.metadata.ownerReferences).toBeUndefined();
+    for (const [kind, name] of CLUSTER)
+      expect(stored(world, kind, name)?.metadata.ownerReferences?.[1]?.uid).toBe(keeper?.metadata.uid);
   });
 
   it.each(CLUSTER)('makes %s %s where it alone is missing', async (kind, name) => {
@@ -122,7 +141,7 @@ describe('CreateCluster', () => {
   });
 
   it('goes on where it was killed', async () => {
-    for (const skip of [0, 1, 2, 3]) {
+    for (const skip of [0, 1, 2, 3, 4]) {
       const world = await aWorld();
       const effect: Effect = { kind: 'CreateCluster', target: aTarget(world.application) };
       const kill = world.sandbox.faults.add({ method: 'POST', path: /./, skip, kind: 'drop-after' });
@@ -252,6 +271,76 @@ describe('the finalizer', () => {
   });
 });
 
+describe('KeepObjects', () => {
+  const effect: Effect = { kind: 'KeepObjects', deployments: [JM, TM], services: [SERVICE, 'orders'] };
+
+  /** As Lyft's operator makes them, and Headrace did. */
+  async function aClusterWithoutKeeper(): Promise<World> {
+    const world = await aWorldWithCluster();
+    for (const [kind, name] of CLUSTER) {
+      const object = stored(world, kind, name) as KubernetesObject;
+      const metadata = { ...object.metadata, ownerReferences: [ownedBy(world.application)] };
+      world.sandbox.store.replace(object, { ...object, metadata });
+    }
+    world.sandbox.store.remove('ControllerRevision', NAMESPACE, keeperOf(world));
+    return world;
+  }
+
+  it('gives what was made without a keeper its second owner, and changes nothing else', async () => {
+    const world = await aClusterWithoutKeeper();
+    const before = CLUSTER.map(([kind, name]) => stored(world, kind, name));
+
+    await world.perform(effect);
+
+    for (const [index, [kind, name]] of CLUSTER.entries()) {
+      const { metadata: former, ...whole } = before[index] as KubernetesObject;
+      const { metadata, ...rest } = stored(world, kind, name) as KubernetesObject;
+      expect(rest).toEqual(whole);
+      expect(metadata.labels).toEqual(former.labels);
+      expect(metadata.ownerReferences).toMatchObject([ownedBy(world.application), { name: keeperOf(world) }]);
+    }
+  });
+
+  it('leaves alone what belongs to somebody else, and what is gone or about to go', async () => {
+    const world = await aClusterWithoutKeeper();
+    const jobManager = stored(world, 'Deployment', JM) as KubernetesObject;
+    const foreign = { ...jobManager, metadata: { ...jobManager.metadata, ownerReferences: [] } };
+    world.sandbox.store.replace(jobManager, foreign);
+    world.sandbox.store.remove('Deployment', NAMESPACE, TM);
+    const service = stored(world, 'Service', SERVICE) as KubernetesObject;
+    world.sandbox.store.delete(service, { finalizer: 'example.com/hold' });
+
+    await world.perform(effect);
+
+    expect(stored(world, 'Deployment', JM)?.metadata.ownerReferences).toEqual([]);
+    expect(stored(world, 'Service', SERVICE)?.metadata.ownerReferences).toHaveLength(1);
+    expect(stored(world, 'Service', 'orders')?.metadata.ownerReferences).toHaveLength(2);
+  });
+
+  it('keeps what is kept when the application is deleted in the foreground', async () => {
+    const world = await aClusterWithoutKeeper();
+    await world.perform({ kind: 'AddFinalizer' });
+    await world.perform(effect);
+    const application = stored(world, 'FlinkApplication', 'orders') as KubernetesObject;
+    world.sandbox.store.delete(application, { finalizer: 'foregroundDeletion' });
+    world.sandbox.clock.advance(5);
+
+    for (const [kind, name] of CLUSTER)
+      expect(stored(world, kind, name)?.metadata).toMatchObject({ ownerReferences: [{ name: keeperOf(world) }] });
+  });
+
+  it('lets everything go with the finalizer', async () => {
+    const world = await aWorldWithCluster({ finalizers: [JOB_FINALIZER] });
+    world.sandbox.store.delete(stored(world, 'FlinkApplication', 'orders') as KubernetesObject);
+
+    await world.perform({ kind: 'RemoveFinalizer' });
+    world.sandbox.clock.advance(5);
+
+    for (const [kind, name] of CLUSTER) expect(stored(world, kind, name)).toBeUndefined();
+    expect(world.sandbox.store.list('ControllerRevision')).toEqual([]);
+  });
+});
+
 describe('an effect that rests on a version', () => {
   it.each<[string, (resourceVersion: string) => Effect, string, string]>([
     [
@@ -338,6 +427,7 @@ const EFFECTS: { readonly [Kind in Effect['kind']]: (world: World) => Extract<Ef
   DeleteRevision: () => ({ kind: 'DeleteRevision', name: 'orders-0123456789' }),
   AddFinalizer: () => ({ kind: 'AddFinalizer' }),
   RemoveFinalizer: () => ({ kind: 'RemoveFinalizer' }),
+  KeepObjects: () => ({ kind: 'KeepObjects', deployments: [JM, TM], services: [SERVICE] }),
   CreateCluster: ({ application }) => ({ kind: 'CreateCluster', target: aTarget(application) }),
   DeleteCluster: () => ({ kind: 'DeleteCluster', hash: HASH, deployments: [JM, TM], services: [SERVICE] }),
   DeleteConfigMaps: (world) => ({

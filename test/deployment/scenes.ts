@@ -179,6 +179,7 @@ export function aDeployment(parts: Partial<DeploymentView>): DeploymentView {
     uid: `uid-of-${parts.name}`,
     resourceVersion: '1',
     isDeleting: false,
+    isKept: true,
     replicas: 1,
     statusReplicas: 1,
     availableReplicas: 1,
@@ -197,6 +198,7 @@ export function aService(name: string, podSelector: string, labels: Record<strin
     name,
     resourceVersion: '1',
     isDeleting: false,
+    isKept: true,
     labels,
     selector: { 'flink-app': NAME, 'pod-deployment-selector': podSelector },
   };

@@ -22,9 +22,6 @@ function podMetadata(orders: Deployments): Template['metadata'] {
   return template.metadata;
 }
 
-const revisionNames = (orders: Deployments) =>
-  orders.sandbox.store.list('ControllerRevision').map(({ metadata }) => metadata.name);
-
 describe('what a pipeline writes', () => {
   it('deploys nothing, and is on the pods of the next deploy', async () => {
     const orders = await aDeployedApplication();
@@ -86,7 +83,7 @@ describe('an application that was deployed when more labels counted', () => {
     const orders = await aDeployedApplication();
     orders.writeMetadata({ labels });
     const { store } = orders.sandbox;
-    const [name = ''] = revisionNames(orders);
+    const [name = ''] = orders.revisions();
     const { metadata, data, ...revision } = store.get('ControllerRevision', NAMESPACE, name) as KubernetesObject & {
       readonly data: object;
     };
@@ -119,7 +116,7 @@ describe('an application that was deployed when more labels counted', () => {
 
     expect(new Set(seen)).toEqual(new Set(['Deployed True Deployed']));
     expect(orders.status().currentRevision).not.toBe('orders-0123456789');
-    expect(revisionNames(orders)).toContain(orders.status().currentRevision);
+    expect(orders.revisions()).toContain(orders.status().currentRevision);
   });
 
   it('is deployed for a label that still counts', async () => {

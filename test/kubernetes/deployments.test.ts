@@ -65,6 +65,7 @@ describe('readDeployment', () => {
         uid: 'd-1',
         resourceVersion: '42',
         isDeleting: false,
+        isKept: false,
         replicas: 2,
         statusReplicas: 2,
         availableReplicas: 1,
@@ -122,6 +123,14 @@ describe('readDeployment', () => {
     const ownerReferences = [{ ...ownedBy({ name: 'orders', uid: 'u-1' }), controller: false }];
 
     expect(readDeployment(aWireDeployment({ metadata: { ownerReferences } }))).not.toHaveProperty('ownerUid');
+  });
+
+  it('belongs to the application for which it is kept once the reference to that is gone', () => {
+    const keeper = { apiVersion: 'apps/v1', kind: 'ControllerRevision', name: 'headrace-keeper-u-1', uid: 'k-1' };
+
+    const kept = readDeployment(aWireDeployment({ metadata: { ownerReferences: [keeper] } }));
+
+    expect(kept).toMatchObject({ ownerUid: 'u-1', view: { isKept: true } });
   });
 
   it.each([

@@ -39,7 +39,7 @@ describe('readService', () => {
       hash: '5e7c7283',
       version: 'blue',
       ownerUid: 'u-1',
-      view: { name: 'orders-5e7c7283', resourceVersion: '42', isDeleting: false, labels, selector },
+      view: { name: 'orders-5e7c7283', resourceVersion: '42', isDeleting: false, isKept: false, labels, selector },
     });
   });
 
@@ -47,7 +47,14 @@ describe('readService', () => {
     expect(readService(aWireService())).toEqual({
       namespace: 'flink',
       application: 'orders',
-      view: { name: 'orders', resourceVersion: '42', isDeleting: false, labels: { 'flink-app': 'orders' }, selector },
+      view: {
+        name: 'orders',
+        resourceVersion: '42',
+        isDeleting: false,
+        isKept: false,
+        labels: { 'flink-app': 'orders' },
+        selector,
+      },
     });
   });
 

@@ -42,7 +42,7 @@ export class Judge {
       if (kind === 'FlinkApplication' && (after?.spec as { suspend?: boolean } | undefined)?.suspend)
         this.#wasToSuspend = true;
       if (kind === 'FlinkApplication' && after) this.#note((after.status ?? {}) as ApplicationStatus);
-      if (kind === 'ControllerRevision' && after)
+      if (kind === 'ControllerRevision' && after?.metadata.labels?.['flink-app'])
         this.#imagesByRevision.set(after.metadata.name, (after.data as { spec: ApplicationSpec }).spec.image);
     });
     hooks.after((request) => this.#judge(request));

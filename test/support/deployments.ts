@@ -7,7 +7,7 @@ import { type Sandbox, startSandbox } from '../../infra/sandbox/server.ts';
 import { type Cluster, type Log, openCluster } from '../../shared/control-plane.ts';
 import { type ReconcileReport, reconcileShard } from '../../shared/controllers/reconcile.ts';
 import type { ApplicationSpec, ApplicationStatus, Phase } from '../../shared/deployment/types.ts';
-import type { CallLimits } from '../../shared/kubernetes/client.ts';
+import type { CallLimits, RemoveOptions } from '../../shared/kubernetes/client.ts';
 import { FLINK_APPLICATIONS, objectPath } from '../../shared/kubernetes/paths.ts';
 import { patchScale, readScale } from '../../shared/kubernetes/scale.ts';
 import { NAMESPACE, START } from './sandbox.ts';
@@ -214,9 +214,9 @@ export class Deployments {
   }
 
   /** Asks for an application to be deleted; it goes with its finalizers. */
-  async delete(name = 'orders'): Promise<void> {
+  async delete(name = 'orders', options: RemoveOptions = {}): Promise<void> {
     await this.#withCluster(({ client }) =>
-      client.remove(objectPath(FLINK_APPLICATIONS, { namespace: NAMESPACE, name }), {}),
+      client.remove(objectPath(FLINK_APPLICATIONS, { namespace: NAMESPACE, name }), options),
     );
   }
 
@@ -297,6 +297,11 @@ export class Deployments {
     return this.#namesOf('Service', name);
   }
 
+  /** The names of what was pinned, sorted. */
+  revisions(name = 'orders'): string[] {
+    return this.#namesOf('ControllerRevision', name);
+  }
+
   pods(name = 'orders'): string[] {
     return this.#namesOf('Pod', name);
   }
@@ -313,11 +318,6 @@ export class Deployments {
       .list('ConfigMap')
       .map(({ metadata }) => metadata.name)
       .sort();
-  }
-
-  /** The names of the ControllerRevisions of any application. */
-  revisions(): string[] {
-    return this.sandbox.store.list('ControllerRevision').map(({ metadata }) => metadata.name);
   }
 
   /** How many pods its Deployments ask for. */

@@ -149,11 +149,12 @@ function killAt(deployments: Deployments, { request, moment }: KillPoint) {
   return process;
 }
 
-/** Ids of jobs, savepoints and clusters follow from the application's uid, and so does what a Deployment calls its pods. */
+/** Ids of jobs, savepoints, clusters and keepers follow from the application's uid, and so does what a Deployment calls its pods. */
 function withoutChance(path: string): string {
   return path
     .replaceAll(/[0-9a-f]{32}/g, ':id')
     .replace(/-[0-9a-z]{6}(-cluster-config-map)$/, '-…$1')
+    .replace(/(-keeper-)[-0-9a-f]{36}$/, '$1:uid')
     .replace(/(-[jt]m-)[0-9a-f]{10}(-\w{5})$/, '$1…$2');
 }
 

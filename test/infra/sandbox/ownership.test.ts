@@ -104,6 +104,43 @@ describe('what is owned', () => {
     expect([namesOf('ControllerRevision'), namesOf('FlinkApplication')]).toEqual([[], []]);
   });
 
+  it.each([true, false])(
+    'goes in a foreground deletion while a finalizer holds its owner, with blockOwnerDeletion %s',
+    async (blockOwnerDeletion) => {
+      sandbox.store.put(anApplication('orders', {}, { finalizers: ['a/b'] }));
+      await addRevision('orders-1', [{ ...ownedBy(owner)[0], blockOwnerDeletion }]);
+      await ask(sandbox, 'DELETE', `${applications}/orders`, { propagationPolicy: 'Foreground' });
+      sandbox.clock.advance(5);
+
+      expect(namesOf('ControllerRevision')).toEqual([]);
+      expect(application()?.metadata.finalizers).toEqual(['a/b']);
+    },
+  );
+
+  it('stays in a foreground deletion while it has another owner, and its owner does not wait for it', async () => {
+    sandbox.store.put(anApplication('orders', {}, { finalizers: ['a/b'] }));
+    const second = sandbox.store.put(anApplication('second'));
+    await addRevision('shared', [...ownedBy(owner), ...ownedBy(second)]);
+    await ask(sandbox, 'DELETE', `${applications}/orders`, { propagationPolicy: 'Foreground' });
+    sandbox.clock.advance(5);
+
+    expect(sandbox.store.get('ControllerRevision', 'flink', 'shared')?.metadata.ownerReferences).toMatchObject([
+      { name: 'second' },
+    ]);
+    expect(application()?.metadata.finalizers).toEqual(['a/b']);
+  });
+
+  it('goes in a foreground deletion of all its owners', async () => {
+    const second = sandbox.store.put(anApplication('second', {}, { finalizers: ['a/b'] }));
+    sandbox.store.put(anApplication('orders', {}, { finalizers: ['a/b'] }));
+    await addRevision('shared', [...ownedBy(owner), ...ownedBy(second)]);
+    await ask(sandbox, 'DELETE', `${applications}/second`, { propagationPolicy: 'Foreground' });
+    await ask(sandbox, 'DELETE', `${applications}/orders`, { propagationPolicy: 'Foreground' });
+    sandbox.clock.advance(5);
+
+    expect(namesOf('ControllerRevision')).toEqual([]);
+  });
+
   it('stays, without its owner, when it is to be orphaned', async () => {
     await addRevision('orders-1');
     await ask(sandbox, 'DELETE', `${applications}/orders?propagationPolicy=Orphan`);
