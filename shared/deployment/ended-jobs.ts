@@ -3,6 +3,7 @@
 // whatever begins the job again.
 
 import { withdraw } from './begin.ts';
+import { ROLLBACK_FAILED } from './failures.ts';
 import { hasHighAvailability } from './flink-config.ts';
 import { areSameButForSize, sizeOf } from './identity.ts';
 import {
@@ -34,11 +35,17 @@ export function findRecordedSize(scene: Scene): RecordedSize | undefined {
     return undefined;
   const current = currentRevision(scene);
   if (current === undefined || !differInSize(scene, current, desired.revision)) return undefined;
+  if (isOwed(scene)) return undefined;
   const end = lastKnownState(scene);
   if (!isEnding(end) || 'unreadable' in application.spec) return undefined;
   const { taskManagers, parallelism } = sizeOf(application.spec.value);
   const size = `${taskManagers} TaskManagers (parallelism ${parallelism}) are recorded, ${current.taskManagers} (${current.parallelism}) are deployed`;
   return { end, message: `${size}: ${describeEnd(scene, end)}` };
+}
+
+/** A job that a deploy has ended and could not bring back did not end by itself: the next attempt is to start it. */
+function isOwed({ status }: Scene): boolean {
+  return status.failedDeploy?.reason === ROLLBACK_FAILED;
 }
 
 function differInSize({ options }: Scene, one: Revision, other: Revision): boolean {
@@ -85,7 +92,7 @@ function isSizeAlone(scene: Scene): boolean {
  * @returns undefined where the deploy goes on
  */
 export function withdrawSize(scene: Scene, state: JobState): Transition | undefined {
-  if (!hasEnded(state) || !isSizeAlone(scene)) return undefined;
+  if (!hasEnded(state) || !isSizeAlone(scene) || isOwed(scene)) return undefined;
   const { oldJobId } = rolloutOf(scene);
   return withdraw(scene, `Job ${oldJobId} ${ENDINGS[state]}, and replicas alone do not start it again`);
 }
@@ -96,7 +103,7 @@ export function endBefore(scene: Scene): Pick<Rollout, 'oldJobEnd'> {
   const current = currentRevision(scene);
   // With high availability a JobManager may find again what it does not know for a moment.
   const isFinal = end !== 'Lost' || (current !== undefined && !hasHighAvailability(current.spec));
-  return hasEnded(end) && isFinal && !isRestarted(scene, end) ? { oldJobEnd: WORDS[end] ?? '' } : {};
+  return hasEnded(end) && isFinal && !isRestarted(scene, end) && !isOwed(scene) ? { oldJobEnd: WORDS[end] ?? '' } : {};
 }
 
 /** The same of a job that ended by itself, or by a person's hand, while the deploy had not done anything to it yet. */

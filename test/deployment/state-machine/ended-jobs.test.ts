@@ -14,6 +14,7 @@ import {
   kindsOf,
   midway,
   NAME,
+  NEW as NEW_HASH,
   NEW_JOB,
   newJob,
   OLD,
@@ -109,6 +110,33 @@ describe('another size of a job that has ended', () => {
 
     expect(next.status.rollout).toMatchObject({ kind: 'Restart', revision: OLD_REVISION.name });
     expect(reasonsOf(next)).toContain('RestartingJob');
+  });
+
+  it('is tried again where a deploy had ended the job and could not bring it back', () => {
+    const failedDeploy = {
+      revision: LARGER_REVISION.name,
+      hash: NEW_HASH,
+      parallelism: 8,
+      taskManagers: 4,
+      reason: 'RollbackFailed',
+      message: '',
+      time: secondsAgo(1800),
+      attempts: 1,
+      retryTime: secondsAgo(0),
+    };
+
+    const next = resized({ status: { phase: 'DeployFailed', failedDeploy }, old: oldJob({ state: 'LOST' }) });
+    const starting = midway('ClusterStarting', {
+      spec: { ...OLD_SPEC, ...LARGER },
+      rollout: { revision: LARGER_REVISION.name },
+      status: { failedDeploy },
+      old: oldJob({ state: 'LOST' }),
+      seen: { revisions: [OLD_REVISION, LARGER_REVISION] },
+    });
+
+    expect(next.status.phase).toBe('Updating');
+    expect(next.status.rollout).not.toHaveProperty('oldJobEnd');
+    expect(starting.status.phase).toBe('ClusterStarting');
   });
 
   it.each(['RUNNING', 'RESTARTING', 'SILENT'])('begins as ever when the job is %s', (state) => {
