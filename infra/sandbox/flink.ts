@@ -217,7 +217,7 @@ export class Flink {
   }
 
   #startJobManager(key: string, process: Process, properties: FlinkProperties): void {
-    const election = electionOf(process.namespace, properties);
+    const election = electionOf(process.namespace, properties, this.#flavourOf(process));
     if (election && this.#leaderOf(election)) {
       this.#standbys.set(key, process);
       return;
@@ -270,8 +270,9 @@ export class Flink {
     return [...this.#clusters.values()].find(({ election }) => election?.key === key);
   }
 
-  #leaderFor({ namespace, env }: Process): Cluster | undefined {
-    const election = electionOf(namespace, flinkProperties(env));
+  #leaderFor(process: Process): Cluster | undefined {
+    const { namespace, env } = process;
+    const election = electionOf(namespace, flinkProperties(env), this.#flavourOf(process));
     return election && this.#leaderOf(election);
   }
 
@@ -282,7 +283,8 @@ export class Flink {
   /** The JobManager that takes over where another one led. */
   #succeed({ key }: Election): void {
     const [successor] = [...this.#standbys].filter(
-      ([, { namespace, env }]) => electionOf(namespace, flinkProperties(env))?.key === key,
+      ([, standby]) =>
+        electionOf(standby.namespace, flinkProperties(standby.env), this.#flavourOf(standby))?.key === key,
     );
     if (!successor) return;
     const [podKey, standby] = successor;
@@ -338,7 +340,7 @@ export class Flink {
 
   /** Through the Service that its configuration names; with high availability the one that leads. */
   #jobManagerFor({ process, properties }: TaskManager): Cluster | undefined {
-    const election = electionOf(process.namespace, properties);
+    const election = electionOf(process.namespace, properties, this.#flavourOf(process));
     if (election) return this.#leaderOf(election);
     const [name = ''] = (properties['jobmanager.rpc.address'] ?? '').split('.');
     const service = this.#store.get('Service', process.namespace, name);

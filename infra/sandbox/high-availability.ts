@@ -1,5 +1,6 @@
 // What Flink's high availability keeps of its clusters, outside their JobManagers: which jobs each has that have not ended, and which
 // checkpoints those have. Kept by ZooKeeper, or in ConfigMaps that anybody may see and delete.
+import type { Flavour } from './flink-answers.ts';
 import type { Checkpoint, FlinkJob, JobSettings } from './flink-job.ts';
 import { isEnded } from './flink-job.ts';
 import { type FlinkProperties, propertyOf } from './flink-properties.ts';
@@ -23,17 +24,18 @@ export interface Election {
   readonly namespace: string;
   readonly clusterId: string;
   readonly isInConfigMaps: boolean;
+  readonly flavour: Flavour;
 }
 
 /** The election in which a process takes part; undefined without high availability. */
-export function electionOf(namespace: string, properties: FlinkProperties): Election | undefined {
+export function electionOf(namespace: string, properties: FlinkProperties, flavour: Flavour): Election | undefined {
   const type = (propertyOf(properties, 'high-availability.type', 'high-availability') ?? 'none').toLowerCase();
   if (type === 'none') return undefined;
   const isInConfigMaps = type !== 'zookeeper';
   const clusterId = properties[isInConfigMaps ? 'kubernetes.cluster-id' : 'high-availability.cluster-id'] ?? 'default';
   // One ZooKeeper may serve several namespaces.
   const place = isInConfigMaps ? (properties['kubernetes.namespace'] ?? 'default') : 'zookeeper';
-  return { key: `${place}/${clusterId}`, namespace, clusterId, isInConfigMaps };
+  return { key: `${place}/${clusterId}`, namespace, clusterId, isInConfigMaps, flavour };
 }
 
 export class HighAvailability {
@@ -76,8 +78,10 @@ export class HighAvailability {
   }
 
   #write(election: Election, what: string): void {
-    const { namespace, clusterId } = election;
-    const labels = { app: clusterId, 'configmap-type': 'high-availability', type: 'flink-native-kubernetes' };
+    const { namespace, clusterId, flavour } = election;
+    // Flink 2 does not say any more what they are for.
+    const purpose = flavour === '1.20.3' && { 'configmap-type': 'high-availability' };
+    const labels = { app: clusterId, ...purpose, type: 'flink-native-kubernetes' };
     const metadata = { namespace, name: nameOf(election, what), labels };
     this.#store.put({ apiVersion: 'v1', kind: 'ConfigMap', metadata });
   }

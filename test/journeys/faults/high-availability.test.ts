@@ -280,15 +280,19 @@ describe('the cluster id', () => {
     await orders.roundsUntil(isGone);
   });
 
-  it('leaves nothing in ConfigMaps when the application is deleted', async () => {
-    orders = await aDeployedApplication({ flinkConfig: HIGHLY_AVAILABLE });
+  it.each(['1.20', '2.3'])(
+    'leaves nothing of Flink %s in ConfigMaps when the application is deleted',
+    async (flinkVersion) => {
+      orders = await aDeployedApplication({ flinkVersion, flinkConfig: HIGHLY_AVAILABLE });
+      expect(orders.configMaps()).toHaveLength(2);
 
-    await orders.delete();
-    await orders.roundsUntil(isGone);
+      await orders.delete();
+      await orders.roundsUntil(isGone);
 
-    expect(orders.savepoints()).toHaveLength(1);
-    expect(orders.configMaps()).toEqual([]);
-  });
+      expect(orders.savepoints()).toHaveLength(1);
+      expect(orders.configMaps()).toEqual([]);
+    },
+  );
 
   /** As an earlier version of Headrace left it. */
   function asDeployedBefore(clusterId: string, deployHash: string): void {
