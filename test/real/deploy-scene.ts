@@ -224,12 +224,14 @@ export class DeployScene {
     whatIsAwaited: string,
     fits: (status: ApplicationStatus, application: FlinkApplication) => boolean,
     name = 'orders',
+    patience: { timeoutSeconds?: number } = {},
   ): Promise<FlinkApplication> {
-    return this.until(`${name}: ${whatIsAwaited}`, async () => {
+    const look = async () => {
       const application = await this.application(name);
       const { status = {}, metadata } = application;
       return status.observedGeneration === metadata.generation && fits(status, application) ? application : undefined;
-    });
+    };
+    return this.until(`${name}: ${whatIsAwaited}`, look, patience);
   }
 
   /**
@@ -265,12 +267,12 @@ export class DeployScene {
 
   /** "Warning JobLost" for each Event on the application, in the order of their making. */
   async events(name = 'orders'): Promise<readonly string[]> {
-    return (await this.#events(name)).map(({ type, reason }) => `${type} ${reason}`);
+    return (await this.eventObjects(name)).map(({ type, reason }) => `${type} ${reason}`);
   }
 
   /** The message of the last Event of that reason. */
   async lastEvent(reason: string, name = 'orders'): Promise<string | undefined> {
-    return (await this.#events(name)).findLast((event) => event.reason === reason)?.message;
+    return (await this.eventObjects(name)).findLast((event) => event.reason === reason)?.message;
   }
 
   /** Names of all Deployments and Services here. */
@@ -325,7 +327,8 @@ export class DeployScene {
     return { cluster, close: () => cluster.client.close() };
   }
 
-  async #events(name: string): Promise<readonly EventObject[]> {
+  /** The Events on the application, in the order in which they were last told. */
+  async eventObjects(name = 'orders'): Promise<readonly EventObject[]> {
     const { items } = await this.admin.send<List<EventObject>>('GET', `/api/v1/namespaces/${this.namespace}/events`);
     return items
       .filter(({ involvedObject }) => involvedObject.kind === 'FlinkApplication' && involvedObject.name === name)

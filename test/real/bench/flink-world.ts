@@ -164,8 +164,11 @@ export class FlinkNamespace {
     return eventually(`a count of job ${jobId}`, look, { timeoutSeconds: 60 });
   }
 
-  /** Lets every counting job here fail again and again, or whenever it starts, or each of their snapshots, until the function that is returned is called. */
-  async cause(fault: 'fail' | 'fail-at-start' | 'fail-snapshots'): Promise<() => Promise<void>> {
+  /**
+   * Lets every job here fail again and again, or whenever it starts, or each of their snapshots, or those end that are to end when they are
+   * told, until the function that is returned is called.
+   */
+  async cause(fault: 'fail' | 'fail-at-start' | 'fail-snapshots' | 'end'): Promise<() => Promise<void>> {
     const file = join(this.#around.folder, 'control', fault);
     await writeFile(file, '');
     return () => rm(file);

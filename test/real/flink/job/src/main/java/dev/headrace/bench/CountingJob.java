@@ -29,9 +29,8 @@ public final class CountingJob {
             environment.setMaxParallelism((int) options.number("max-parallelism", 0));
         }
 
-        LaneSource source = new LaneSource(options.number("rate", 1000), options.number("bounded", Long.MAX_VALUE));
         environment
-                .fromSource(source, WatermarkStrategy.noWatermarks(), "lanes", Types.TUPLE(Types.INT, Types.LONG))
+                .fromSource(new LaneSource(options), WatermarkStrategy.noWatermarks(), "lanes", Types.TUPLE(Types.INT, Types.LONG))
                 .uid("lanes")
                 .keyBy(numbered -> numbered.f0, Types.INT)
                 .process(new ContiguityCounter(options))

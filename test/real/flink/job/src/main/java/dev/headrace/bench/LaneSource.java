@@ -2,6 +2,8 @@ package dev.headrace.bench;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
@@ -29,20 +31,24 @@ final class LaneSource implements Source<Tuple2<Integer, Long>, LaneSource.Lane,
 
     private final long recordsPerSecond;
     private final long recordsPerLane;
+    private final String endFile;
 
     /**
-     * @param recordsPerSecond of all lanes together, at any parallelism
-     * @param records after how many of them the source ends, rounded up to full lanes; Long.MAX_VALUE: never
+     * The lanes that the words after the jar ask for: {@code --rate} records per second of all lanes together, at any parallelism; after
+     * {@code --bounded} records, rounded up to full lanes, or with {@code --end-when-told}, the source ends.
      */
-    LaneSource(long recordsPerSecond, long records) {
-        this.recordsPerSecond = recordsPerSecond;
+    LaneSource(Options options) {
+        long records = options.number("bounded", Long.MAX_VALUE);
+        this.recordsPerSecond = options.number("rate", 1000);
         this.recordsPerLane = records == Long.MAX_VALUE ? Long.MAX_VALUE : (records + LANES - 1) / LANES;
+        this.endFile = options.isSet("end-when-told") ? options.text("control", "") + "/end" : null;
     }
 
     @Override
     public Boundedness getBoundedness() {
         // In STREAMING mode a job of a bounded source takes checkpoints like any other, until it ends as FINISHED.
-        return recordsPerLane == Long.MAX_VALUE ? Boundedness.CONTINUOUS_UNBOUNDED : Boundedness.BOUNDED;
+        boolean isBounded = recordsPerLane != Long.MAX_VALUE || endFile != null;
+        return isBounded ? Boundedness.BOUNDED : Boundedness.CONTINUOUS_UNBOUNDED;
     }
 
     @Override
@@ -58,7 +64,7 @@ final class LaneSource implements Source<Tuple2<Integer, Long>, LaneSource.Lane,
 
     @Override
     public SourceReader<Tuple2<Integer, Long>, Lane> createReader(SourceReaderContext context) {
-        return new Reader(recordsPerSecond / (double) LANES, recordsPerLane);
+        return new Reader(recordsPerSecond / (double) LANES, recordsPerLane, endFile == null ? null : Path.of(endFile));
     }
 
     @Override
@@ -131,20 +137,24 @@ final class LaneSource implements Source<Tuple2<Integer, Long>, LaneSource.Lane,
     /** Reads its lanes in turn, at an even pace. */
     private static final class Reader implements SourceReader<Tuple2<Integer, Long>, Lane> {
         private static final long LONGEST_DELAY_MADE_UP_FOR = TimeUnit.MILLISECONDS.toNanos(100);
+        private static final long CONTROL_INTERVAL = TimeUnit.MILLISECONDS.toNanos(100);
         // A few records at once: to wake up for each costs more than to read it.
         private static final long SHORTEST_PAUSE = TimeUnit.MILLISECONDS.toNanos(10);
 
         private final double recordsPerSecondOfLane;
         private final long recordsPerLane;
+        private final Path endFile;
         private final ArrayDeque<Lane> lanes = new ArrayDeque<>();
         private final List<Lane> finished = new ArrayList<>();
         private CompletableFuture<Void> laneAdded = new CompletableFuture<>();
         private boolean hasAllLanes;
         private double due = System.nanoTime();
+        private long lastControl;
 
-        Reader(double recordsPerSecondOfLane, long recordsPerLane) {
+        Reader(double recordsPerSecondOfLane, long recordsPerLane, Path endFile) {
             this.recordsPerSecondOfLane = recordsPerSecondOfLane;
             this.recordsPerLane = recordsPerLane;
+            this.endFile = endFile;
         }
 
         @Override
@@ -161,6 +171,7 @@ final class LaneSource implements Source<Tuple2<Integer, Long>, LaneSource.Lane,
 
         @Override
         public InputStatus pollNext(ReaderOutput<Tuple2<Integer, Long>> output) {
+            endIfTold();
             if (lanes.isEmpty()) {
                 return isBounded() && hasAllLanes ? InputStatus.END_OF_INPUT : InputStatus.NOTHING_AVAILABLE;
             }
@@ -182,8 +193,19 @@ final class LaneSource implements Source<Tuple2<Integer, Long>, LaneSource.Lane,
             due = Math.max(due, System.nanoTime() - LONGEST_DELAY_MADE_UP_FOR) + interval;
         }
 
+        private void endIfTold() {
+            if (endFile == null || System.nanoTime() - lastControl < CONTROL_INTERVAL) {
+                return;
+            }
+            lastControl = System.nanoTime();
+            if (Files.exists(endFile)) {
+                finished.addAll(lanes);
+                lanes.clear();
+            }
+        }
+
         private boolean isBounded() {
-            return recordsPerLane != Long.MAX_VALUE;
+            return recordsPerLane != Long.MAX_VALUE || endFile != null;
         }
 
         @Override

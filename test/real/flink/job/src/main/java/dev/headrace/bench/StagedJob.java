@@ -24,9 +24,8 @@ public final class StagedJob {
         Options options = new Options(args);
         StreamExecutionEnvironment environment = StreamExecutionEnvironment.getExecutionEnvironment();
         environment.setRuntimeMode(RuntimeExecutionMode.BATCH);
-        LaneSource source = new LaneSource(options.number("rate", 1000), options.number("bounded", 1000));
         environment
-                .fromSource(source, WatermarkStrategy.noWatermarks(), "lanes", Types.TUPLE(Types.INT, Types.LONG))
+                .fromSource(new LaneSource(options), WatermarkStrategy.noWatermarks(), "lanes", Types.TUPLE(Types.INT, Types.LONG))
                 .uid("lanes")
                 .map(numbered -> Tuple2.of(numbered.f0, 1L))
                 .returns(Types.TUPLE(Types.INT, Types.LONG))
