@@ -2,6 +2,7 @@
 
 import type { Cluster } from '../control-plane.ts';
 import { planSeed, type Seed, type SizeSpec } from '../deployment/parallelism.ts';
+import type { Phase } from '../deployment/types.ts';
 import { ControlPlaneError, describeError } from '../errors.ts';
 import { isConflict } from '../kubernetes/errors.ts';
 import type { FlinkApplication } from '../kubernetes/flink-application.ts';
@@ -67,13 +68,15 @@ async function findApplication(input: FindTargetInput): Promise<Reading<Target>>
   // Its size was taken away before reconcile has ever recorded it: only the revision that is deployed says what it was.
   if (planned?.kind === 'first' && application.hasRevision)
     return { unreadable: `spec.taskManagerConfig.replicas of ${keyOf(address)} was removed, and is not restored yet` };
+  if (planned?.kind === 'first' && isForeign(application))
+    return {
+      unreadable: `${keyOf(address)} was deployed by another operator, and has no replicas until it is taken over`,
+    };
   // A size that stands is left as it is where nothing may be written; one that is missing has to be reckoned with.
   const isLeft = seeding === 'none' && size.replicas !== undefined;
   const seed = isLeft ? undefined : planned && withinBounds(planned, spec, phase !== '');
-  // Nothing is written to an application that another operator deploys: it is given replicas when it is adopted.
-  const isOwned = !conditions.some(({ type, status }) => type === 'Owned' && status === 'False');
   const planted =
-    seed !== undefined && seeding === 'write' && isOwned
+    seed !== undefined && seeding === 'write' && isOwned(application)
       ? await attemptToPlant(cluster, application, size, seed)
       : { value: application.resourceVersion };
   const basis = seed === undefined ? (application.scaleBasis ?? size) : size;
@@ -89,6 +92,22 @@ async function findApplication(input: FindTargetInput): Promise<Reading<Target>>
     scaleBasis: { parallelism: basis.parallelism, taskSlots: basis.taskSlots },
   }));
 }
+
+/** Nothing is written to an application that another operator deploys: it is given replicas when it is adopted. */
+function isOwned({ conditions }: FlinkApplication): boolean {
+  return !conditions.some(({ type, status }) => type === 'Owned' && status === 'False');
+}
+
+/**
+ * What Lyft's operator has deployed, and Headrace has not looked at since: that operator takes Headrace's conditions away with each
+ * of its writes. It never says which pods are an application's, without which nothing can be scaled.
+ */
+function isForeign({ phase, selector, hasRevision, observedGeneration, conditions }: FlinkApplication): boolean {
+  const isUnknown = !hasRevision && observedGeneration === 0 && conditions.length === 0;
+  return isUnknown && DEPLOYED.includes(phase) && selector === '';
+}
+
+const DEPLOYED: readonly string[] = ['Running', 'DeployFailed', 'DualRunning'] satisfies Phase[];
 
 /** A size that may not be written is a target that cannot be read; one that somebody else wrote first is a conflict. */
 async function attemptToPlant(

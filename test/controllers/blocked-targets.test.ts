@@ -18,6 +18,15 @@ async function anApplicationThatIsAskedForSeven(change: (deployments: Deployment
   return shard;
 }
 
+/** An application as another operator has left it, and an autoscaler whose bounds it does not keep. */
+async function aForeignTarget(): Promise<Shard> {
+  orders = await aDeployedApplication();
+  leaveAsLyftDoes(orders);
+  const shard = new Shard(orders.sandbox);
+  shard.addAutoscaler({ spec: { minReplicas: 7 } });
+  return shard;
+}
+
 const messageOf = (shard: Shard) => shard.status().conditions?.find(({ type }) => type === 'TargetDeployed')?.message;
 
 describe('an autoscaler', () => {
@@ -72,19 +81,27 @@ describe('an autoscaler', () => {
   });
 
   it('writes nothing to a target that another operator deploys, neither replicas nor status', async () => {
-    orders = await aDeployedApplication();
-    leaveAsLyftDoes(orders);
+    const shard = await aForeignTarget();
     await orders.round();
-    const shard = new Shard(orders.sandbox);
-    shard.addAutoscaler({ spec: { minReplicas: 7 } });
     const { spec, status } = structuredClone(orders.application());
 
     await shard.ticks(3);
 
-    expect(orders.application()).toMatchObject({ spec, status });
+    expect(orders.application()).toMatchObject({ status });
     expect(orders.application().spec).toEqual(spec);
     expect(orders.status()).not.toHaveProperty('scaleBasis');
     expect(shard.conditions()).toContain('ScalingActive False TargetNotOwned');
+  });
+
+  it('writes nothing to it either where that operator has taken the condition away with a write', async () => {
+    const shard = await aForeignTarget();
+    const { spec, status } = structuredClone(orders.application());
+
+    const [report] = await shard.ticks(3);
+
+    expect(orders.application().status).toEqual(status);
+    expect(orders.application().spec).toEqual(spec);
+    expect(report?.autoscalers[0]?.decision?.message).toContain('was deployed by another operator');
   });
 
   it('writes nothing more while it is blocked by the same', async () => {

@@ -190,6 +190,8 @@ describe('two versions that another operator left', () => {
     expect(orders.events()).toContain('Normal Adopted');
     expect(owned()).toMatchObject({ status: 'True' });
     expect(orders.conditions()).toContain('Deployed True DualRunning');
+    expect(orders.application().spec).toMatchObject({ taskManagerConfig: { replicas: 2 } });
+    expect(orders.status()).toMatchObject({ scaleBasis: { parallelism: 4, taskSlots: 2 } });
   });
 
   it.each(['first', 'second'])('can be torn down afterwards, the %s one too', async (which) => {
