@@ -21,7 +21,7 @@ export const noSavepointDirectory =
   'Config key [execution.checkpointing.savepoint-dir] is not set. Property [target-directory] must be provided.';
 /** With which the disposal of a savepoint ends that is not there. */
 export const missingSavepoint = (path: string): string =>
-  `java.util.concurrent.CompletionException: org.apache.flink.util.FlinkException: Could not dispose savepoint ${path}.\n\tat java.base/java.util.concurrent.CompletableFuture.encodeThrowable(CompletableFuture.java:332)\nCaused by: org.apache.flink.util.FlinkException: Could not dispose savepoint ${path}.\nCaused by: java.io.FileNotFoundException: Cannot find checkpoint or savepoint file/directory '${path}' on file system '${path.slice(0, path.indexOf(':'))}'.\n`;
+  `org.apache.flink.util.FlinkException: Could not dispose savepoint ${path}.\n\tat org.apache.flink.runtime.dispatcher.Dispatcher.lambda$disposeSavepoint$11(Dispatcher.java:806)\nCaused by: java.io.FileNotFoundException: Cannot find checkpoint or savepoint file/directory '${path}' on file system '${path.slice(0, path.indexOf(':'))}'.\n`;
 export const noCheckpoints = 'Checkpointing has not been enabled.';
 export const stillInitializing =
   'org.apache.flink.runtime.dispatcher.UnavailableDispatcherOperationException: Unable to get JobMasterGateway for initializing job. The requested operation is not available while the JobManager is initializing.';

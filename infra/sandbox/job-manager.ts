@@ -453,7 +453,7 @@ export class JobManager {
   /** Under an id of Flink's own; it takes a second. */
   #dispose(request: SandboxRequest): Answer {
     const path = readBody(request)['savepoint-path'];
-    if (typeof path !== 'string') return handlerError(400, "The 'savepoint-path' is missing.");
+    if (typeof path !== 'string') return handlerError(400, 'Field savepoint-path must not be omitted or be null.');
     const triggerId = this.#newId();
     this.#disposals.set(triggerId, { path, endTime: this.#options.now() + disposalMs });
     return jsonAnswer(200, { 'request-id': triggerId }, contentType);
@@ -475,7 +475,10 @@ export class JobManager {
     const storedMs = (durationSeconds(properties['rest.async.store-duration']) ?? 300) * 1000;
     const disposal = this.#disposals.get(triggerId);
     if (!disposal || now() >= disposal.endTime + storedMs)
-      return handlerError(404, `Operation not found under key: ${triggerId}`);
+      return handlerError(
+        404,
+        'Operation not found under key: org.apache.flink.runtime.rest.handler.async.OperationKey@1f',
+      );
     if (disposal.outcome === undefined) return this.#json({ status: { id: 'IN_PROGRESS' }, operation: null });
     return this.#json({ status: { id: 'COMPLETED' }, operation: disposal.outcome });
   }

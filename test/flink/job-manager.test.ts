@@ -454,6 +454,21 @@ describe.each(VERSIONS)('a JobManager of Flink %s', (version) => {
       expect(id).toBe((record.response as Record<string, unknown>)['request-id']);
       expect(asked).toEqual([{ method: 'POST', url: `${PROXY}/savepoint-disposal`, body: record.request.body }]);
     });
+
+    it.each([
+      ['savepoint-disposal-done', { state: 'Completed' }],
+      [
+        'savepoint-disposal-gone',
+        { state: 'Failed', cause: expect.stringMatching(/FileNotFoundException: Cannot find checkpoint or savepoint/) },
+      ],
+      ['savepoint-disposal-notfound', { state: 'Unknown' }],
+    ])('and says what becomes of it: %s', async (name, disposal) => {
+      const { jobManager, record, asked } = await replay(version, name);
+      const [triggerId = ''] = record.request.path.split('/').slice(-1);
+
+      expect(await jobManager.disposal(triggerId)).toEqual(disposal);
+      expect(asked[0]?.url).toBe(`${PROXY}${record.request.path}`);
+    });
   });
 
   describe('takes a savepoint', () => {
