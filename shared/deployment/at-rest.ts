@@ -9,6 +9,7 @@ import { failureOf, forgetFailure } from './failures.ts';
 import { jobManagersOf } from './flink-config.ts';
 import { areSameButForSize } from './identity.ts';
 import { leftoverHashes, removal } from './remove-cluster.ts';
+import { rollBackVersion } from './rollback-window.ts';
 import { tendSavepoints } from './savepoints.ts';
 import {
   after,
@@ -52,7 +53,9 @@ export function keepAtRest(seen: Scene): Transition {
   const settled = change === 'Same' ? settle(rename(scene)) : scene;
   const refused = change === 'Refused' ? refuse(settled) : undefined;
   if (refused !== undefined) return refused;
-  const next = hasUpkeep(settled) ? undefined : (restart(settled) ?? tendSavepoints(settled));
+  const next = hasUpkeep(settled)
+    ? undefined
+    : (rollBackVersion(settled) ?? restart(settled) ?? tendSavepoints(settled));
   const kept = next ?? keepUp(settled);
   return change === 'Recorded' ? tellRecordedSize(scene, kept) : kept;
 }
@@ -239,9 +242,9 @@ export function tornDown(effects: readonly Effect[]): readonly Event[] {
 }
 
 function prune({ observation, status, desired }: Scene): readonly Effect[] {
-  const { failedDeploy, currentRevision: current } = status;
+  const { failedDeploy, currentRevision: current, previousDeploy } = status;
   const failed = [failedDeploy?.revision, failedDeploy?.earlier?.revision];
-  const used = [current, 'name' in desired ? desired.name : undefined, ...failed];
+  const used = [current, 'name' in desired ? desired.name : undefined, previousDeploy?.revision, ...failed];
   const unused = [...observation.revisions.keys()].filter((name) => !used.includes(name));
   return unused
     .slice(0, Math.max(0, unused.length - REVISION_HISTORY_LIMIT))

@@ -12,6 +12,7 @@ import {
   isBlueGreen,
   isFirstDeploy,
   normal,
+  type PinnedRevision,
   rolloutOf,
   type Scene,
   stay,
@@ -20,7 +21,7 @@ import {
   type WantedRevision,
 } from './scene.ts';
 import { suspendNothing } from './suspension.ts';
-import type { ApplicationStatus, Colour, Effect, Phase, Revision, RolloutKind } from './types.ts';
+import type { ApplicationStatus, Colour, Effect, Phase, RestorePoint, Revision, RolloutKind } from './types.ts';
 
 /** Begins to deploy a revision on a cluster of its own. */
 export function beginNewCluster(scene: Scene, wanted: WantedRevision): Transition {
@@ -31,6 +32,14 @@ export function beginNewCluster(scene: Scene, wanted: WantedRevision): Transitio
   const clusterId = hasHighAvailability(wanted.revision.spec) ? newClusterId(scene.application, hash) : undefined;
   const changes = { ...colours, ...first };
   return begin(scene, wanted, { kind: 'NewCluster', hash, clusterId, phase: 'Updating', changes });
+}
+
+/** Begins to deploy a revision again that was deployed before, from where the job after it began. */
+export function beginRollback(scene: Scene, wanted: PinnedRevision, to: RestorePoint): Transition {
+  const hash = freeHash(scene, wanted, undefined);
+  const clusterId = hasHighAvailability(wanted.revision.spec) ? newClusterId(scene.application, hash) : undefined;
+  const changes = {};
+  return begin(scene, wanted, { kind: 'NewCluster', hash, clusterId, phase: 'Updating', rollsBackTo: to, changes });
 }
 
 /** Begins to change the size of the cluster that is there. */
@@ -48,10 +57,16 @@ interface Beginning {
   /** Of a new cluster with high availability. */
   readonly clusterId?: string | undefined;
   readonly phase: Phase;
+  /** Of a version that is taken back. */
+  readonly rollsBackTo?: RestorePoint;
   readonly changes: Partial<ApplicationStatus>;
 }
 
-function begin(scene: Scene, wanted: WantedRevision, { kind, hash, clusterId, phase, changes }: Beginning): Transition {
+function begin(
+  scene: Scene,
+  wanted: PinnedRevision,
+  { kind, hash, clusterId, phase, rollsBackTo, changes }: Beginning,
+): Transition {
   const { now, options } = scene;
   // What an earlier deploy left behind must not be taken for this one's savepoint.
   const { savepointTriggerId, savepointPath, teardownHash, ...status } = scene.status;
@@ -63,6 +78,7 @@ function begin(scene: Scene, wanted: WantedRevision, { kind, hash, clusterId, ph
     ...(clusterId && { clusterId }),
     startTime: after(now, 0),
     deadline: after(now, options.timeouts.clusterStartSeconds),
+    ...(rollsBackTo && { rollsBackTo }),
     ...(oldJobId && { oldJobId, ...endBefore(scene) }),
   };
   const begun = forgetErrors({ ...status, ...changes, phase, rollout });
@@ -71,7 +87,7 @@ function begin(scene: Scene, wanted: WantedRevision, { kind, hash, clusterId, ph
 }
 
 /** It was deployed before, with labels or annotations that do not count and have changed since: the pods are to bear the new ones. */
-function isStale({ status, observation }: Scene, { name, revision }: WantedRevision): boolean {
+function isStale({ status, observation }: Scene, { name, revision }: PinnedRevision): boolean {
   const stored = observation.revisions.get(name);
   if (stored === undefined || name === status.currentRevision) return false;
   const metadataOf = ({ labels, annotations }: Revision) => canonicalText({ labels, annotations });
@@ -79,12 +95,12 @@ function isStale({ status, observation }: Scene, { name, revision }: WantedRevis
 }
 
 /** A revision cannot be changed, so it is pinned once more. */
-function renewal({ application }: Scene, { name, revision }: WantedRevision): readonly Effect[] {
+function renewal({ application }: Scene, { name, revision }: PinnedRevision): readonly Effect[] {
   return [...addFinalizer(application), { kind: 'DeleteRevision', name }, { kind: 'CreateRevision', name, revision }];
 }
 
 /** What has to be there before anything else is made: the finalizer, so that nothing is orphaned, and the pinned target. */
-export function preparations(scene: Scene, { name, revision }: WantedRevision): readonly Effect[] {
+export function preparations(scene: Scene, { name, revision }: PinnedRevision): readonly Effect[] {
   const { application, observation } = scene;
   const effects: Effect[] = [...addFinalizer(application)];
   if (!observation.revisions.has(name)) effects.push({ kind: 'CreateRevision', name, revision });
@@ -109,7 +125,7 @@ export const JOB_FINALIZER = 'job.finalizers.flink.k8s.io';
 /** The hash of a revision's cluster: Lyft's, unless a cluster of that name is still there under another revision. */
 function freeHash(
   { application, observation }: Scene,
-  { revision }: WantedRevision,
+  { revision }: Pick<WantedRevision, 'revision'>,
   version: Colour | undefined,
 ): string {
   const { namespace, name } = application;
@@ -144,8 +160,12 @@ export function withdrawToSuspend(scene: Scene): Transition {
 
 /** Gives a deploy up before anything was stopped for it: what was deployed stays so. */
 export function withdraw(scene: Scene, reason: string): Transition {
-  const { updatingHash, updatingVersion, ...status } = forgetDeploy(scene.status);
-  const message = `${reason}: ${rolloutOf(scene).revision} is not deployed`;
+  const { updatingHash, updatingVersion, ...kept } = forgetDeploy(scene.status);
+  const { revision, rollsBackTo } = rolloutOf(scene);
+  const message = `${reason}: ${revision} is not deployed`;
+  const { failedDeploy, failedDeployHash, ...forgotten } = kept;
+  // What was to be taken back is what is deployed, and has not failed to be.
+  const status = rollsBackTo === undefined ? kept : forgotten;
   return {
     status: forgetErrors({ ...status, phase: 'Running' }),
     effects: [],

@@ -43,6 +43,8 @@ export function prepare(scene: Scene): Transition {
   if (status.rollout === undefined) return beginNewCluster(scene, desired);
   const refusal = exhaustion(scene);
   if (refusal !== undefined) return failDeploy(scene, refusal);
+  if (status.rollout.rollsBackTo !== undefined)
+    return targetRevision(scene) === undefined ? lostRevision(scene) : enterClusterStarting(scene);
   if (desired.name !== status.rollout.revision && targetRevision(scene) === undefined) return supersede(scene, desired);
   const missing = desired.name === status.rollout.revision ? preparations(scene, desired) : [];
   return missing.length > 0 ? stay(scene, missing) : enterClusterStarting(scene);
@@ -124,8 +126,13 @@ export function revisionMissing(scene: Scene): Failure {
 }
 
 // A size that arrives now becomes the next deploy; any other change makes this one pointless.
-function isSuperseded({ desired, options }: Scene, revision: Revision): boolean {
-  return 'name' in desired && !areSameButForSize(desired.revision, revision, options.excludedMetadata);
+function isSuperseded({ desired, options, status, observation }: Scene, revision: Revision): boolean {
+  if (!('name' in desired)) return false;
+  const isLike = (other: Revision | undefined) =>
+    other !== undefined && areSameButForSize(desired.revision, other, options.excludedMetadata);
+  // The version that is being taken back stands in the spec still.
+  const failed = status.rollout?.rollsBackTo && observation.revisions.get(status.failedDeploy?.revision ?? '');
+  return !isLike(revision) && !isLike(failed);
 }
 
 function createMissing(scene: Scene, revision: Revision): readonly Effect[] {
@@ -197,6 +204,9 @@ export function tooParallel(vertex: {
 function leaveClusterStarting(scene: Scene): Transition {
   const { timeouts, isSavepointDisabled } = scene.options;
   const rollout = endMeanwhile(lastKnownState(scene));
+  // Its state would be that of the version that is taken back.
+  if (rolloutOf(scene).rollsBackTo !== undefined)
+    return enter(scene, 'Cancelling', timeouts.savepointSeconds, { rollout });
   if (isSavepointDisabled && isBlueGreen(scene)) {
     const savepointPath = isFirstDeploy(scene) ? beginningPath(scene) : '';
     return enter(scene, 'SubmittingJob', timeouts.submitSeconds, { savepointPath });

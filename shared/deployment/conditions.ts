@@ -92,6 +92,8 @@ function judgeDeploy(scene: Scene, standsAside: Failure | undefined): Judgement 
     const { message, retryTime } = status.failedSuspension;
     return condition('Deployed', 'False', 'SuspendFailed', `${message}; suspending is tried again at ${retryTime}`);
   }
+  if (rollout?.rollsBackTo !== undefined && rollout.failure === undefined)
+    return condition('Deployed', 'False', 'RollingBack', failedDeploy?.message ?? '');
   if (rollout?.failure !== undefined) return condition('Deployed', 'False', 'RollingBack', rollout.failure.message);
   if (rollout !== undefined) return condition('Deployed', 'Unknown', phase || 'Updating', describeProgress(scene));
   const recorded = isRest(phase) ? findRecordedSize(scene) : undefined;

@@ -92,8 +92,10 @@ function isSizeAlone(scene: Scene): boolean {
  * @returns undefined where the deploy goes on
  */
 export function withdrawSize(scene: Scene, state: JobState): Transition | undefined {
-  if (!hasEnded(state) || !isSizeAlone(scene) || isOwed(scene)) return undefined;
-  const { oldJobId } = rolloutOf(scene);
+  const { oldJobId, rollsBackTo } = rolloutOf(scene);
+  // Whoever rolls back wants the job to run.
+  const isRollback = rollsBackTo !== undefined;
+  if (!hasEnded(state) || isRollback || !isSizeAlone(scene) || isOwed(scene)) return undefined;
   return withdraw(scene, `Job ${oldJobId} ${ENDINGS[state]}, and replicas alone do not start it again`);
 }
 

@@ -2,6 +2,7 @@
 
 import { areSameButForSize } from './identity.ts';
 import { deriveId } from './ids.ts';
+import { failVersionRollback } from './rollback-window.ts';
 import {
   after,
   currentRevision,
@@ -49,6 +50,8 @@ export function failDeploy(
 ): Transition {
   const rollout = rolloutOf(scene);
   if (isSuspending(scene) && reason !== ROLLBACK_FAILED) return failSuspension(scene, { reason, message }, changes);
+  if (rollout.rollsBackTo && reason !== ROLLBACK_FAILED)
+    return failVersionRollback(scene, { reason, message }, changes);
   const failedDeploy = rememberFailure(scene, { reason, message });
   const kept = forgetDeploy({ ...scene.status, ...changes });
   const status = forgetErrors({

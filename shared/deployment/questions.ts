@@ -3,6 +3,7 @@
 import { legacyClusterId } from './cluster-id.ts';
 import { clusterIdOf } from './clusters.ts';
 import { hashesWithEndingJobs, leftoverHashes } from './remove-cluster.ts';
+import { isWithinWindow } from './rollback-window.ts';
 import { clusterOf, ENDS, isAtRest, jobRequestOf, type Scene, targetRevision } from './scene.ts';
 import { isSuspensionWanted } from './suspension.ts';
 import type { ApplicationStatus, JobRequest } from './types.ts';
@@ -124,6 +125,7 @@ export function clustersToClear(scene: Scene): readonly ClusterToClear[] {
 export function needsRevisions(scene: Scene): boolean {
   const { desired, status } = scene;
   if (status.phase === 'Suspended' && isSuspensionWanted(scene)) return false;
+  if (isWithinWindow(scene)) return true;
   return status.rollout !== undefined || !('name' in desired) || desired.name !== status.currentRevision;
 }
 

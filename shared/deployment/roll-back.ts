@@ -340,12 +340,17 @@ function tryAgain(scene: Scene, failure: Failure, cause: string): Transition {
  */
 function findOrigin(scene: Scene): { readonly path: string } | { readonly fault: string } | undefined {
   const { status, options } = scene;
-  if (status.savepointPath || options.isSavepointDisabled) return { path: status.savepointPath ?? '' };
+  const { rollsBackTo, rollbackJobId } = rolloutOf(scene);
+  // A version that could not be rolled back goes on from what it has reached, and not from where it was begun.
+  const isOfOther = rollsBackTo !== undefined && rollbackJobId === undefined;
+  const noted = isOfOther ? undefined : status.savepointPath;
+  if (noted || options.isSavepointDisabled) return { path: noted ?? '' };
   const view = jobViewOf(scene, status.deployHash, rolloutOf(scene).oldJobId);
   const savepoint = savepointOf(scene, view);
   if (savepoint?.state === 'Completed') return { path: savepoint.location };
   if (isUnsettled(view)) return undefined;
   const found = findRestorePath(scene, view, jobStateOf(view));
+  if ('fault' in found && isOfOther && status.savepointPath) return { path: status.savepointPath };
   const mayBeginAnew = options.fallsBackWithoutState || jobOf(view)?.isBatch === true;
   return 'fault' in found && mayBeginAnew ? { path: '' } : found;
 }

@@ -60,12 +60,16 @@ export interface WantedRevision {
   readonly specDigest: string;
 }
 
+/** A revision by its name, as it is pinned. */
+export type PinnedRevision = Pick<WantedRevision, 'name' | 'revision'>;
+
 /** How to deploy, with every default filled in. */
 export interface Options {
   readonly isSavepointDisabled: boolean;
   readonly fallsBackWithoutState: boolean;
   readonly isRollbackForced: boolean;
   readonly isSuspended: boolean;
+  readonly rollbackWindowSeconds: number | undefined;
   readonly savepointHistory: SavepointHistory | undefined;
   readonly periodicSavepointSeconds: number | undefined;
   readonly scalesInPlace: boolean;
@@ -109,6 +113,7 @@ function readOptions(spec: Partial<ApplicationSpec> = {}): Options {
     fallsBackWithoutState: spec.fallbackWithoutState === true,
     isRollbackForced: spec.forceRollback === true,
     isSuspended: spec.suspend === true,
+    rollbackWindowSeconds: spec.rollbackWindowSeconds,
     savepointHistory: spec.savepointHistory,
     periodicSavepointSeconds: spec.periodicSavepoints?.intervalSeconds,
     scalesInPlace: spec.scaleMode === 'InPlace',

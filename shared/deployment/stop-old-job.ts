@@ -34,6 +34,7 @@ import { beginningPath, completeSuspension, isSuspending, isSuspensionWithdrawn,
 import type { Checkpoints, Failure, JobView, Savepoint } from './types.ts';
 
 const SILENT = 'its JobManager does not answer';
+const FINISHED: Failure = { reason: 'JobFinished', message: 'its job has finished by now' };
 
 interface OldJob {
   readonly hash: string;
@@ -169,13 +170,14 @@ function recover(scene: Scene, message: string): Transition {
   return telling(enter(scene, 'Recovering', clusterStartSeconds), warning('SavepointFailed', message));
 }
 
-/** Cancelling: the old job is ended without its state, as spec.savepointDisabled says. */
+/** Cancelling: the old job is ended without its state, as spec.savepointDisabled says, or since its version is taken back. */
 export function cancelOldJob(scene: Scene): Transition {
   if (isFirstDeploy(scene)) return goOnFrom(scene, beginningPath(scene));
   const { state, id } = oldJobOf(scene);
   if (isSuspensionWithdrawn(scene)) return rollBack(scene, WITHDRAWN);
-  if (state === 'Finished') return leaveFinished(scene, id);
-  if (hasEnded(state)) return goOnFrom(scene, '');
+  if (state === 'Finished')
+    return rolloutOf(scene).rollsBackTo ? failDeploy(scene, FINISHED) : leaveFinished(scene, id);
+  if (hasEnded(state)) return goOnFrom(scene, rolloutOf(scene).rollsBackTo?.savepointPath ?? '');
   if (isRollbackForced(scene)) return rollBack(scene, FORCED);
   return waitForEnd(scene, state);
 }

@@ -5,6 +5,7 @@ import { pinAgain } from './begin.ts';
 import { FORCED, revisionMissing } from './cluster-start.ts';
 import { stopCluster } from './clusters.ts';
 import { failureBeside, forgetFailure, nextId, rollBack } from './failures.ts';
+import { previousDeployOf } from './rollback-window.ts';
 import {
   after,
   asJob,
@@ -329,12 +330,15 @@ export function judgeStart(scene: Scene, job: Job, view: JobView | undefined): V
 /** The new revision is what runs now. */
 function succeed(scene: Scene, revision: Revision, job: Job): Transition {
   const kept = forgetDeploy(scene.status);
-  const { kind, revision: name, hash, clusterId } = rolloutOf(scene);
-  // A job that was only begun again says nothing of another revision that has failed.
-  const others = kind === 'Restart' ? failureBeside(kept, name) : undefined;
+  const { kind, revision: name, hash, clusterId, rollsBackTo } = rolloutOf(scene);
+  // A job that was only begun again says nothing of another revision that has failed, nor does one that was rolled back to.
+  const others = kind === 'Restart' || rollsBackTo ? failureBeside(kept, name) : undefined;
   const status = forgetErrors(others ? { ...kept, failedDeploy: others } : forgetFailure(kept));
   const jobStatus = recordJob(scene, status.jobStatus, { revision, id: job.id });
-  const events: Event[] = job.state === 'FINISHED' ? [normal('JobFinished', `Job ${job.id} has finished`)] : [];
+  const events: Event[] = [
+    ...(job.state === 'FINISHED' ? [normal('JobFinished', `Job ${job.id} has finished`)] : []),
+    ...(rollsBackTo ? [normal('RollbackSucceeded', `${name} runs again on cluster ${hash}`)] : []),
+  ];
   if (isBlueGreen(scene) && !isFirstDeploy(scene) && kind === 'NewCluster')
     return {
       status: { ...kept, phase: 'DualRunning', rollout: rolloutOf(scene), updatingHash: hash },
@@ -342,19 +346,26 @@ function succeed(scene: Scene, revision: Revision, job: Job): Transition {
       events,
     };
   const phase = others ? 'DeployFailed' : 'Running';
+  const previous = previousDeployOf(scene);
   const deployed = {
     phase,
     deployHash: hash,
     currentRevision: name,
     jobStatus,
     ...selectorOf(scene, hash),
+    ...(previous && { previousDeploy: previous }),
   };
   const onCluster = kind === 'NewCluster' ? withClusterId(withoutHistory(status), clusterId) : status;
   return { status: { ...onCluster, ...deployed }, effects: [], events };
 }
 
-/** On a new cluster no pod looks for its JobManager under an older hash; and a job that runs is not suspended. */
-function withoutHistory({ inPlaceUpdatedFromHash, suspension, ...status }: ApplicationStatus): ApplicationStatus {
+/** On a new cluster no pod looks for its JobManager under an older hash; a job that runs is not suspended; and so on. */
+function withoutHistory({
+  inPlaceUpdatedFromHash,
+  suspension,
+  previousDeploy,
+  ...status
+}: ApplicationStatus): ApplicationStatus {
   return status;
 }
 

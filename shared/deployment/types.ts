@@ -58,6 +58,8 @@ export interface ApplicationSpec extends DeployedSpec {
   readonly allowNonRestoredState?: boolean;
   /** The job is ended with a savepoint, its pods go, and it resumes from there when this is no longer true. */
   readonly suspend?: boolean;
+  /** For so long after a deploy a version that fails again and again is taken back; absent: never. At least 60. */
+  readonly rollbackWindowSeconds?: number;
   /** Which of the savepoints that Headrace has taken are kept; absent: all of them. */
   readonly savepointHistory?: SavepointHistory;
   /** Savepoints of the job while it runs; absent: none. */
@@ -255,6 +257,8 @@ export interface ApplicationStatus {
   readonly rollout?: Rollout;
   /** The last deploy, if it failed and nothing else has been deployed since. */
   readonly failedDeploy?: FailedDeploy;
+  /** What was deployed before what is deployed now, as long as that may be rolled back to. */
+  readonly previousDeploy?: PreviousDeploy;
   /** Savepoints that Headrace has taken and not disposed of, the oldest first. */
   readonly savepoints?: readonly SavepointRecord[];
   /** The periodic savepoint that is being taken, or the last ones that failed. */
@@ -281,6 +285,15 @@ export interface Suspension {
   readonly savepointPath?: string;
   /** When that state was saved. */
   readonly savepointTime?: string;
+}
+
+export interface PreviousDeploy {
+  /** Name of its ControllerRevision. */
+  readonly revision: string;
+  /** When it was replaced. */
+  readonly time: string;
+  /** Where the job that replaced it was begun from; absent: without state. */
+  readonly savepointPath?: string;
 }
 
 export interface SavepointRecord {
@@ -355,6 +368,8 @@ export interface Rollout {
   readonly startTime: string;
   /** When the present phase has failed. */
   readonly deadline: string;
+  /** It takes a version back that has failed again and again: the job begins here, and not where the one before has got to. */
+  readonly rollsBackTo?: RestorePoint;
   /** Of the job that has to end before another may begin. */
   readonly oldJobId?: string;
   /** Flink's word, or LOST: how that job had ended before anything was done to it. Nothing but a deploy that succeeds replaces it. */
@@ -381,6 +396,11 @@ export interface Rollout {
   readonly failure?: Failure;
   /** Since when. */
   readonly rollbackTime?: string;
+}
+
+export interface RestorePoint {
+  /** Absent: without state. */
+  readonly savepointPath?: string;
 }
 
 export interface Failure {

@@ -29,6 +29,9 @@ export function validate(name: string, spec: ApplicationSpec): readonly string[]
     ...durationFaults(spec),
     ...suspendFaults(spec),
     ...savepointFaults(spec),
+    ...wholeFault('spec.rollbackWindowSeconds', spec.rollbackWindowSeconds ?? SHORTEST_INTERVAL_SECONDS, {
+      atLeast: SHORTEST_INTERVAL_SECONDS,
+    }),
     ...portFaults(spec),
     ...configFaults(spec),
     ...memoryFaults(spec, 'jobManager'),

@@ -92,6 +92,7 @@ export const ApplicationSpec = z.object({
   excludedMetadata: z.array(z.string()).exactOptional(),
   allowNonRestoredState: z.boolean().exactOptional(),
   suspend: z.boolean().exactOptional(),
+  rollbackWindowSeconds: z.int().exactOptional(),
   savepointHistory: z
     .object({ maxCount: z.int().exactOptional(), maxAgeSeconds: z.int().exactOptional() })
     .exactOptional(),

@@ -12,6 +12,7 @@ import type {
   LastSeenError as LastSeenErrorFields,
   OneFailedDeploy as OneFailedDeployFields,
   PeriodicSavepoint as PeriodicSavepointFields,
+  PreviousDeploy as PreviousDeployFields,
   Rollout as RolloutFields,
   SavepointDisposal as SavepointDisposalFields,
   SavepointRecord as SavepointRecordFields,
@@ -85,6 +86,7 @@ const Rollout = z.object({
   isTakenOver: z.boolean().exactOptional(),
   startTime: z.string(),
   deadline: z.string(),
+  rollsBackTo: z.object({ savepointPath: z.string().exactOptional() }).exactOptional(),
   oldJobId: z.string().exactOptional(),
   oldJobEnd: z.string().exactOptional(),
   jobId: z.string().exactOptional(),
@@ -114,6 +116,12 @@ const OneFailedDeploy = z.object({
 } satisfies SchemasOf<OneFailedDeployFields>);
 
 const FailedDeploy = OneFailedDeploy.extend({ earlier: OneFailedDeploy.exactOptional() });
+
+const PreviousDeploy = z.object({
+  revision: z.string(),
+  time: z.string(),
+  savepointPath: z.string().exactOptional(),
+} satisfies SchemasOf<PreviousDeployFields>);
 
 const SavepointRecord = z.object({
   path: z.string(),
@@ -202,6 +210,7 @@ export const ApplicationStatus = lenient<ApplicationFields>({
   currentRevision: z.string(),
   rollout: Rollout,
   failedDeploy: FailedDeploy,
+  previousDeploy: PreviousDeploy,
   savepoints: z.array(SavepointRecord),
   periodicSavepoint: PeriodicSavepoint,
   savepointDisposal: SavepointDisposal,

@@ -135,6 +135,10 @@ describe('validate', () => {
       'spec.periodicSavepoints.intervalSeconds is 59: it must be a whole number from 60 to 2147483647.',
       { periodicSavepoints: { intervalSeconds: 59 } },
     ],
+    [
+      'spec.rollbackWindowSeconds is 59: it must be a whole number from 60 to 2147483647.',
+      { rollbackWindowSeconds: 59 },
+    ],
     ['spec.savepointHistory is empty: it must have maxCount, maxAgeSeconds or both.', { savepointHistory: {} }],
     [
       'spec.savepointHistory.maxCount is 0: it must be a whole number from 1 to 50.',

@@ -131,10 +131,13 @@ export class Judge {
     this.#complain(`${rollout?.kind} in ${phase} begins ${seen}: ${this.describeRuns()}`);
   }
 
-  #mayBeginThere({ restoredFrom, startCount }: Run, newest: Origin): boolean {
+  #mayBeginThere({ jobId, restoredFrom, startCount }: Run, newest: Origin): boolean {
     const { rollout, jobStatus } = this.#orders.status();
     const { savepointDisabled, fallbackWithoutState } = this.specNow();
     if (restoredFrom === newest.path) return true;
+    // A version that is rolled back takes what it has done with it.
+    const isRolledBack = rollout?.rollsBackTo !== undefined && jobId === rollout.jobId;
+    if (isRolledBack) return restoredFrom === rollout.rollsBackTo?.savepointPath;
     if (restoredFrom === undefined) {
       if (savepointDisabled && rollout?.kind !== 'Restart') return true;
       // Its checkpoints went with it, and what it was begun from is older than they were.

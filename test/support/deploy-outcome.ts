@@ -50,7 +50,7 @@ function describeRun({ image, parallelism, state, restoredFrom = 'nothing' }: Ru
 /** Never two jobs at once, never a record lost or counted twice, never a savepoint too many; and what runs goes on. */
 export async function expectNothingLost(
   deployments: Deployments,
-  { isBlueGreen = false }: { readonly isBlueGreen?: boolean } = {},
+  { isBlueGreen = false, goesBack = false }: { readonly isBlueGreen?: boolean; readonly goesBack?: boolean } = {},
 ): Promise<void> {
   const runs = deployments.runs();
   if (!isBlueGreen) expectAloneAtAnyTime(deployments);
@@ -58,7 +58,11 @@ export async function expectNothingLost(
   for (const [index, run] of runs.entries())
     if (!disposed.has(run.restoredFrom))
       expect(startOf(run)).toEqual(
-        latestState(deployments, { earlier: runs.slice(0, index), ...run, isOldRunning: isBlueGreen }),
+        latestState(deployments, {
+          earlier: runs.slice(0, index),
+          ...run,
+          countsSavepointsAlone: isBlueGreen || goesBack,
+        }),
       );
   for (const triggerIds of triggersByJob(deployments).values()) expect(triggerIds).toHaveLength(1);
   if (deployments.find() !== undefined) expectTheRightJob(deployments);
@@ -108,17 +112,18 @@ const startOf = ({ restoredFrom, startCount }: Run) => ({ restoredFrom, startCou
 interface Submission {
   readonly earlier: readonly Run[];
   readonly submittedTime: number;
-  /** It goes on taking checkpoints that are its own. */
-  readonly isOldRunning: boolean;
+  /** The job before goes on taking checkpoints that are its own, or is not to be gone on with. */
+  readonly countsSavepointsAlone: boolean;
 }
 
 /** The newest in the object store when a job was submitted: nothing that was counted after it was kept anywhere. */
-function latestState(deployments: Deployments, { earlier, submittedTime, isOldRunning }: Submission): object {
+function latestState(deployments: Deployments, { earlier, submittedTime, countsSavepointsAlone }: Submission): object {
   const ids = earlier.map(({ jobId }) => jobId);
   const [latest] = deployments.sandbox.flink
     .snapshots()
     .filter(
-      ({ jobId, time, isSavepoint }) => ids.includes(jobId) && time <= submittedTime && (isSavepoint || !isOldRunning),
+      ({ jobId, time, isSavepoint }) =>
+        ids.includes(jobId) && time <= submittedTime && (isSavepoint || !countsSavepointsAlone),
     )
     .sort((a, b) => b.count - a.count || Number(b.isSavepoint) - Number(a.isSavepoint));
   return { restoredFrom: latest?.path, startCount: latest?.count ?? 0 };

@@ -26,6 +26,8 @@ export interface Scenario {
   readonly stepSeconds?: number;
   /** Two jobs at once, one of each colour, are what the user wants. */
   readonly isBlueGreen?: boolean;
+  /** A job begins again from the last savepoint, though one after it has got further. */
+  readonly goesBack?: boolean;
 }
 
 /** Something comes to an application that runs. It is over when the application is at rest again, unless it says otherwise. */
@@ -150,6 +152,28 @@ export const rollBackHighlyAvailable = withHighAvailability(rollBackParts);
 function hasRolledBack(deployments: Deployments): boolean {
   return deployments.status().phase === 'DeployFailed' && isTidy(deployments);
 }
+
+export const loopRolledBack = onceRunning({
+  name: 'rolls a version back that loops',
+  spec: { rollbackWindowSeconds: 3600 },
+  when: async (deployments) => {
+    deployments.describeJar(NEXT_IMAGE, { ...SLOW, failsAfterSeconds: 5 });
+    deployments.changeImage();
+    await deployments.roundsUntil(() => deployments.status().jobStatus?.restartLoopTime !== undefined);
+  },
+  isOver: hasRolledBack,
+  goesBack: true,
+  outcome: {
+    phase: 'DeployFailed',
+    failure: 'JobRestartLoop',
+    savepoints: 1,
+    runs: [
+      'orders:1 4 CANCELED from nothing',
+      'orders:2 4 CANCELED from savepoint',
+      'orders:1 4 RUNNING from savepoint',
+    ],
+  },
+});
 
 export const recovery = onceRunning({
   name: 'goes on from a checkpoint because no savepoint can be taken',

@@ -67,6 +67,7 @@ const jar: fc.Arbitrary<JarSettings> = fc.oneof(
   of(3, fc.record({ savepointSeconds: fc.constantFrom(3, 15, 40, 70) })),
   of(2, fc.record({ cancelSeconds: fc.constantFrom(3, 15, 40, 70) })),
   of(1, fc.constant({ checkpointFails: true })),
+  of(1, fc.constant({ failsAfterSeconds: 5 })),
   of(1, fc.record({ restoreSeconds: fc.constantFrom(5, 60) })),
   of(1, fc.record({ savepointSeconds: fc.constantFrom(3, 25), cancelSeconds: fc.constantFrom(3, 25) })),
 );
@@ -171,6 +172,7 @@ const spec: fc.Arbitrary<SpecOptions> = fc.record({
   timeouts: fc.constantFrom({}, SHORT_TIMEOUTS),
   // Courses are longer than the hour that is the default.
   maxCheckpointRestoreAgeSeconds: fc.constant(10_000_000),
+  rollbackWindowSeconds: fc.constantFrom(60, 60, 100_000),
   savepointHistory: fc.constantFrom<{ maxCount?: number; maxAgeSeconds?: number }>(
     { maxCount: 50 },
     { maxCount: 1 },

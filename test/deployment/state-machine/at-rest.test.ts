@@ -92,6 +92,7 @@ describe('Running', () => {
     ${{ scaleMode: 'InPlace' }}
     ${{ suspend: false }}
     ${{ savepointHistory: { maxCount: 3 } }}
+    ${{ rollbackWindowSeconds: 3600 }}
     ${{ periodicSavepoints: { intervalSeconds: 7200 } }}
   `('deploys nothing for $option, which says only how to deploy', ({ option }) => {
     expect(atRest({ spec: option })).toMatchObject({ status: { phase: 'Running' }, effects: [] });

@@ -99,6 +99,7 @@ const spec: fc.Arbitrary<Partial<ApplicationSpec>> = fc
     fallbackWithoutState: flag,
     forceRollback: seldom(true),
     suspend: seldom(true),
+    rollbackWindowSeconds: maybe(3600),
     scaleMode: maybe('InPlace' as const),
     restartPolicy: maybe('FromLatestCheckpoint' as const),
     deleteMode: fc.constantFrom('Savepoint' as const, 'None' as const, 'ForceCancel' as const, undefined),
@@ -117,6 +118,7 @@ const rollout: fc.Arbitrary<Rollout> = fc
     isSubmitted: flag,
     rollbackJobId: mostly<string | undefined>(ROLLBACK_JOB, undefined),
     attempts: maybe(2),
+    rollsBackTo: seldom({ savepointPath: SAVEPOINT }),
     failure: maybe({ reason: 'JobMonitoringFailed', message: 'boom' }),
   })
   .map((fields) =>
@@ -148,6 +150,7 @@ const status: fc.Arbitrary<ApplicationStatus> = fc
       attempts: 1,
       retryTime: secondsAgo(100),
     }),
+    previousDeploy: maybe({ revision: NEW_REVISION.name, time: secondsAgo(600), savepointPath: SAVEPOINT }),
     inPlaceUpdatedFromHash: fc.constantFrom(undefined, undefined, OTHER),
     selector: fc.constantFrom(selectorOf(OLD), selectorOf(OLD), undefined),
     jobId: fc.constantFrom(OLD_JOB, OLD_JOB, NEW_JOB, ''),

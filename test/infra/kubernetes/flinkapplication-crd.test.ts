@@ -103,6 +103,8 @@ describe('what the CRD has beyond it', () => {
     ['status.jobStatus.programArgsList[]', 'string'],
     ['spec.tearDownVersionHash', 'string'],
     ['spec.suspend', 'boolean'],
+    ['spec.rollbackWindowSeconds', 'integer'],
+    ['status.previousDeploy.revision', 'string'],
     ['spec.savepointHistory.maxCount', 'integer'],
     ['spec.savepointHistory.maxAgeSeconds', 'integer'],
     ['spec.periodicSavepoints.intervalSeconds', 'integer'],
