@@ -411,7 +411,9 @@ function summaryOf(value: number, hasAny: boolean) {
 }
 
 function checkpointOf(checkpoint: Checkpoint) {
-  const { id, status, isSavepoint, triggerTime, endTime, subtasks, path, isDiscarded, failure } = checkpoint;
+  const { id, status, isSavepoint, isSynchronous, triggerTime, endTime, subtasks, path, isDiscarded, failure } =
+    checkpoint;
+  const savepointType = isSynchronous ? 'SYNC_SAVEPOINT' : 'SAVEPOINT';
   const isCompleted = status === 'COMPLETED';
   const size = isCompleted ? stateBytes : 0;
   return {
@@ -430,7 +432,7 @@ function checkpointOf(checkpoint: Checkpoint) {
     persisted_data: 0,
     num_subtasks: subtasks,
     num_acknowledged_subtasks: isCompleted ? subtasks : 0,
-    checkpoint_type: isSavepoint ? 'SAVEPOINT' : 'CHECKPOINT',
+    checkpoint_type: isSavepoint ? savepointType : 'CHECKPOINT',
     tasks: {},
     ...(isCompleted
       ? { external_path: path, discarded: isDiscarded }

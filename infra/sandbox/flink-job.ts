@@ -99,6 +99,8 @@ export interface Checkpoint {
   readonly id: number;
   readonly status: 'COMPLETED' | 'FAILED';
   readonly isSavepoint: boolean;
+  /** Taken to stop the job. */
+  readonly isSynchronous?: boolean;
   readonly triggerTime: number;
   readonly endTime: number;
   readonly count: number;
@@ -135,7 +137,7 @@ export interface SavepointOperation {
   readonly count: number;
   readonly endTime?: number;
   readonly location?: string;
-  /** Why it failed, as a stack trace. */
+  /** Why it failed, as a stack trace; known to clients when it is over. */
   readonly failure?: string;
 }
 
@@ -196,6 +198,9 @@ const secondMs = 1000;
 const slotWaitMs = 2 * secondMs;
 /** The adaptive scheduler gives a job up that has found no slots for so long. */
 const resourceWaitMs = 5 * 60 * secondMs;
+const checkpointTimeoutMs = 10 * 60 * secondMs;
+/** From the end of a job that was stopped until its savepoint is said to be complete. */
+const stopReportMs = 500;
 const historyLength = 10;
 const failuresKept = 16;
 const notAddressable = '<checkpoint-not-externally-addressable>';
@@ -376,14 +381,28 @@ export function triggerSavepoint(
     kind,
     directory,
     startTime: now,
-    dueTime: now + (settings.behaviour.savepointSeconds ?? 1) * secondMs,
+    dueTime:
+      now + (isHanging(settings, kind) ? checkpointTimeoutMs : (settings.behaviour.savepointSeconds ?? 1) * secondMs),
     checkpointId: checkpoints.nextId,
     count,
     ...(!isCounting(job) && { endTime: now, failure: notRunning(settings) }),
     ...(isBatch(job) && { endTime: now, failure: checkpointFailure(blockingEdge) }),
   };
   const log = { ...checkpoints, nextId: checkpoints.nextId + 1 };
-  return { ...counted, checkpoints: log, savepoints: [...savepoints, operation] };
+  const begun = { ...counted, checkpoints: log };
+  // A job that is told to stop once more gives up the stop that is under way.
+  const others = kind === 'stop' ? savepoints.filter((other) => other.kind === 'stop' && isPending(other)) : [];
+  const alone = others.reduce((next, other) => withSavepoint(next, other, { endTime: now, failure: suspended }), begun);
+  return { ...alone, savepoints: [...alone.savepoints, operation] };
+}
+
+function isHanging({ behaviour }: JobSettings, kind: SavepointOperation['kind']): boolean {
+  return kind === 'stop' && behaviour.stopHangs === true;
+}
+
+/** It waits for its snapshot. */
+function isPending({ endTime, location, failure }: SavepointOperation): boolean {
+  return endTime === undefined && location === undefined && failure === undefined;
 }
 
 /** What of the job's state is in storage: its savepoints and the checkpoints that it keeps. */
@@ -583,7 +602,8 @@ function restore(job: FlinkJob, now: number): FlinkJob {
 /** Counts what was read since, and takes the checkpoints that were due on the way. */
 function countUpTo(job: FlinkJob, now: number): FlinkJob {
   if (!isCounting(job) || now <= job.countTime) return job;
-  const isDraining = job.savepoints.some(({ kind, endTime }) => kind === 'stop' && endTime === undefined);
+  const isStopping = job.savepoints.some(({ kind, endTime }) => kind === 'stop' && endTime === undefined);
+  const isDraining = isStopping && job.settings.behaviour.stopHangs !== true;
   const rate = isDraining ? 0 : (job.settings.behaviour.recordsPerSecond ?? 100);
   const countAt = (time: number) => job.count + (rate * (time - job.countTime)) / secondMs;
   return { ...job, count: countAt(now), countTime: now, checkpoints: takeCheckpoints(job, countAt, now) };
@@ -632,7 +652,21 @@ function discarded(checkpoint: Checkpoint): Checkpoint {
 }
 
 function completeSavepoint(job: FlinkJob, operation: SavepointOperation, now: number): FlinkJob {
-  const { savepointFails = 0 } = job.settings.behaviour;
+  const { savepointFails = 0, stopFails } = job.settings.behaviour;
+  if (!isPending(operation)) return withOutcome(job, operation, { endTime: now });
+  if (isHanging(job.settings, operation.kind))
+    return withSavepoint(job, operation, {
+      endTime: now,
+      failure: checkpointFailure('Checkpoint expired before completing.'),
+    });
+  if (job.savepoints.some((other) => isPending(other) && isHanging(job.settings, other.kind))) {
+    const declined = checkpointFailure('Checkpoint was declined (tasks not ready)');
+    return fail(
+      withSavepoint(job, operation, { endTime: now, failure: declined }),
+      failureOf(job, 'the savepoint was declined'),
+      now,
+    );
+  }
   const before = job.savepoints.filter(({ endTime }) => endTime !== undefined).length;
   const cause = typeof savepointFails === 'string' ? savepointFails : 'the snapshot was declined';
   if (typeof savepointFails === 'string' || before < savepointFails)
@@ -642,7 +676,35 @@ function completeSavepoint(job: FlinkJob, operation: SavepointOperation, now: nu
   const location = `${operation.directory}/savepoint-${id.slice(0, 6)}-${unique}`;
   const saved = withSavepoint(job, operation, { endTime: now, location });
   if (operation.kind === 'cancel') return cancel(saved, now);
-  return operation.kind === 'stop' ? end(stopTasks(saved, now), 'FINISHED', now) : saved;
+  if (operation.kind !== 'stop') return saved;
+  if (stopFails === undefined)
+    return end(stopTasks(stopping(saved, operation, { location }, now), now), 'FINISHED', now);
+  const failed = stopping(saved, operation, { location, failure: failedToStop(id, location) }, now);
+  return fail(failed, failureOf(job, stopFails), now, true);
+}
+
+/** A job ends a moment before the operation that stops it does. */
+function stopping(
+  job: FlinkJob,
+  { triggerId }: SavepointOperation,
+  outcome: Pick<SavepointOperation, 'location' | 'failure'>,
+  now: number,
+): FlinkJob {
+  const savepoints = job.savepoints.map((operation) => {
+    if (operation.triggerId !== triggerId) return operation;
+    const { endTime: _, ...unreported } = operation;
+    return { ...unreported, ...outcome, dueTime: now + stopReportMs };
+  });
+  return { ...job, savepoints };
+}
+
+function withOutcome(
+  job: FlinkJob,
+  operation: SavepointOperation,
+  outcome: Pick<SavepointOperation, 'endTime' | 'location' | 'failure'>,
+): FlinkJob {
+  const savepoints = job.savepoints.map((other) => (other === operation ? { ...operation, ...outcome } : other));
+  return { ...job, savepoints };
 }
 
 /** The job with an operation that is over, which is in the log of checkpoints too. */
@@ -657,6 +719,7 @@ function withSavepoint(
     id: operation.checkpointId,
     status: failure === undefined ? 'COMPLETED' : 'FAILED',
     isSavepoint: true,
+    isSynchronous: operation.kind === 'stop',
     triggerTime: operation.startTime,
     endTime,
     count: operation.count,
@@ -666,8 +729,7 @@ function withSavepoint(
     ...(failure !== undefined && { failure: failure.split('\n')[0]?.replace(/^.*Exception: /, '') ?? '' }),
   };
   return {
-    ...job,
-    savepoints: job.savepoints.map((other) => (other === operation ? { ...operation, ...outcome } : other)),
+    ...withOutcome(job, operation, outcome),
     checkpoints: {
       ...checkpoints,
       completed: checkpoints.completed + (location === undefined ? 0 : 1),
@@ -681,8 +743,7 @@ function withSavepoint(
 /** Tasks are no more: slots are free, nothing is counted, and snapshots under way fail. */
 function stopTasks(job: FlinkJob, now: number): FlinkJob {
   const counted = countUpTo(job, now);
-  const pending = counted.savepoints.filter(({ endTime }) => endTime === undefined);
-  const suspended = checkpointFailure('Checkpoint Coordinator is suspending.');
+  const pending = counted.savepoints.filter(isPending);
   const settled = pending.reduce(
     (next, operation) => withSavepoint(next, operation, { endTime: now, failure: suspended }),
     counted,
@@ -792,6 +853,14 @@ const checkpointException = 'org.apache.flink.runtime.checkpoint.CheckpointExcep
 
 function checkpointFailure(cause: string): string {
   return `${completion}: ${checkpointException}: ${cause}\n\tat java.base/java.util.concurrent.CompletableFuture.encodeRelay(CompletableFuture.java:368)\nCaused by: ${checkpointException}: ${cause}\n`;
+}
+
+const suspended = checkpointFailure('Checkpoint Coordinator is suspending.');
+
+function failedToStop(id: string, location: string): string {
+  const stopping = 'org.apache.flink.runtime.scheduler.stopwithsavepoint.StopWithSavepointStoppingException';
+  const cause = `${stopping}: A savepoint has been created at: ${location}, but the corresponding job ${id} failed during stopping. The savepoint is consistent, but might have uncommitted transactions. If you want to commit the transaction please restart a job from this savepoint.`;
+  return `${completion}: ${cause}\nCaused by: ${cause}\n`;
 }
 
 function notRunning({ id, vertices }: JobSettings): string {

@@ -46,6 +46,10 @@ export interface JarSettings {
   readonly savepointSeconds?: number;
   /** A cause with which each savepoint fails, or how many fail at first. */
   readonly savepointFails?: string | number;
+  /** Its tasks fail with this cause while they stop, after the savepoint: the job is FAILED for good. */
+  readonly stopFails?: string;
+  /** A stop never comes to its savepoint, since a source does not end when it is told to; nor does one that comes after it. */
+  readonly stopHangs?: boolean;
   /** How long tasks stay INITIALIZING when they restore state; default 1. */
   readonly restoreSeconds?: number;
   /** Default 1. */

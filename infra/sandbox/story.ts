@@ -143,7 +143,7 @@ interface ApplicationView {
 const PHASES: Record<string, string> = {
   Updating: 'the target is pinned in a ControllerRevision',
   ClusterStarting: 'a cluster of its own is started for it',
-  Savepointing: 'the job is cancelled with a savepoint',
+  Savepointing: 'the job is stopped with a savepoint',
   SubmittingJob: 'the job is submitted to the new cluster',
 };
 

@@ -376,6 +376,7 @@ function reachesJob(effect: Effect): boolean {
   switch (effect.kind) {
     case 'TriggerSavepoint':
     case 'DisposeSavepoint':
+    case 'StopJob':
     case 'CancelJob':
     case 'SubmitJob':
     case 'SetResourceRequirements':

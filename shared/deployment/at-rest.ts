@@ -146,7 +146,7 @@ function rename(scene: Scene): Scene {
 
 function isJobActive(scene: Scene): boolean {
   const state = jobStateAt(scene, scene.status.deployHash, scene.status.jobStatus?.jobID);
-  return state === 'Active' || state === 'Finished';
+  return state === 'Active' || state === 'Finished' || state === 'FinishedOrStopped';
 }
 
 function refuse(scene: Scene): Transition | undefined {

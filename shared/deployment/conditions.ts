@@ -202,6 +202,14 @@ function judgeJob(scene: Scene): Judgement {
       );
     case 'Finished':
       return condition('JobRunning', 'False', 'JobFinished', `Job ${id} has finished`);
+    case 'FinishedOrStopped':
+      return condition('JobRunning', 'False', 'JobFinished', `Job ${id} has ended, and not in a failure`);
+    case 'Stopped': {
+      const from = known(view?.checkpoints)?.latestSavepoint?.path;
+      const stopped = `Job ${id} was stopped with savepoint ${from}`;
+      const message = isWanted ? `${stopped}, and not by Headrace: the next deploy restores it` : stopped;
+      return condition('JobRunning', 'False', 'JobStopped', message);
+    }
     case 'Cancelling':
       return condition('JobRunning', 'False', 'JobCancelling', `Job ${id} is being cancelled`);
     case 'Active':

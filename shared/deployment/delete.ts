@@ -3,6 +3,8 @@
 
 import { JOB_FINALIZER } from './begin.ts';
 import { isStopped } from './clusters.ts';
+import { endWithSavepoint } from './end-with-savepoint.ts';
+import { noteError } from './failures.ts';
 import { deriveId } from './ids.ts';
 import { clearHighAvailability } from './remove-cluster.ts';
 import {
@@ -26,16 +28,23 @@ import {
   warning,
 } from './scene.ts';
 import { clauses } from './sentences.ts';
+import { isUnsettled } from './stop-old-job.ts';
 import type { Cluster, Deletion, Event, JobView } from './types.ts';
 
 /** A savepoint that failed so often is not tried again. */
 const MAX_SAVEPOINTS = 3;
 
+/** Before the second try 0.1 s × 2^6, before the third twice that: noteError counts the one that has failed. */
+const FIRST_WAIT_EXPONENT = 5;
+
+/** A second one would make the first fail, and the first ends the job, if it comes late too. */
+const SAVING_PHASES = ['Savepointing', 'Recovering', 'RollingBackJob', 'Deleting'];
+
 export function beginDeleting(scene: Scene): Transition {
   const { savepointSeconds } = scene.options.timeouts;
   const { savepointTriggerId, lastSeenError, retryCount, ...status } = scene.status;
   // A savepoint that is being taken would cancel the job as well: it is waited for, not doubled.
-  const isSaving = status.phase === 'Savepointing' || status.phase === 'Deleting';
+  const isSaving = SAVING_PHASES.includes(status.phase ?? '');
   const underway = isSaving && savepointTriggerId ? { savepointTriggerId } : {};
   const deletion = { deadline: after(scene.now, MAX_SAVEPOINTS * savepointSeconds), attempts: 0 };
   const { savepointPath: suspendedAt } = status.suspension ?? {};
@@ -50,7 +59,7 @@ export function deleteApplication(scene: Scene): Transition {
   const jobs = jobsOf(scene);
   const saved = jobs.flatMap((job) => untoldSavepoint(scene, job))[0];
   if (saved !== undefined) return noteSavepoint(scene, saved.id, saved.location);
-  const job = jobs.find(({ state, view }) => !hasEnded(state) || isBeingSaved(view));
+  const job = jobs.find((candidate) => !hasEnded(candidate.state) || mayBeSaved(candidate));
   const deletion = status.deletion ?? { deadline: after(now, 0), attempts: 0 };
   if (job === undefined) return clearClusters(scene, deletion) ?? releaseWithLosses(scene);
   if (isPast(deletion.deadline, now))
@@ -130,13 +139,24 @@ function isStopping(cluster: Cluster | undefined): boolean {
 
 /** A job ends with its savepoint, so it is often gone when the savepoint is seen to be complete. */
 function untoldSavepoint({ status }: Scene, { id, view }: DoomedJob): { id: string; location: string }[] {
-  const savepoint = known(view?.savepoint);
-  if (savepoint?.state !== 'Completed' || savepoint.location === status.savepointPath) return [];
-  return [{ id, location: savepoint.location }];
+  const location = locationOf(view);
+  return location === undefined || location === status.savepointPath ? [] : [{ id, location }];
 }
 
-function isBeingSaved(view: JobView | undefined): boolean {
-  return known(view?.savepoint)?.state === 'InProgress';
+/** A job that fails while it stops leaves a savepoint that is complete, though the stop has failed. */
+function locationOf(view: JobView | undefined): string | undefined {
+  const savepoint = known(view?.savepoint);
+  if (savepoint?.state === 'Completed') return savepoint.location;
+  const latest = known(view?.checkpoints)?.latestSavepoint;
+  const hasFailedToStop = savepoint?.state === 'Failed' && jobStateOf(view) === 'Failed' && latest?.isFinal === true;
+  return hasFailedToStop ? latest.path : undefined;
+}
+
+/** A job that has ended, and of which it is not known yet whether that left a savepoint. */
+function mayBeSaved({ state, view }: DoomedJob): boolean {
+  const savepoint = known(view?.savepoint)?.state;
+  const mayHaveFailedToStop = state === 'Failed' && savepoint === 'Failed' && isUnsettled(view);
+  return state === 'FinishedOrStopped' || savepoint === 'InProgress' || mayHaveFailedToStop;
 }
 
 function saveAndEnd(scene: Scene, job: DoomedJob, deletion: Deletion): Transition {
@@ -144,21 +164,30 @@ function saveAndEnd(scene: Scene, job: DoomedJob, deletion: Deletion): Transitio
   const { hash, id: jobId, view } = job;
   if (jobOf(view)?.isBatch) return giveUp(scene, job, 'Flink takes none of a job in BATCH mode');
   const triggerId = savepointId(scene, job, deletion.attempts);
-  if (status.savepointTriggerId !== triggerId && !isUnderway(scene, view)) {
-    const event = normal('CancellingJob', `Cancelling job ${jobId} with a savepoint`);
+  // Not every job that can be cancelled can be stopped.
+  const cancels = deletion.attempts > 0;
+  const isAwaited = status.savepointTriggerId === triggerId || (!cancels && isUnderway(scene, view));
+  if (!isAwaited) {
+    const event = normal('CancellingJob', `${cancels ? 'Cancelling' : 'Stopping'} job ${jobId} with a savepoint`);
     return note(scene, { savepointTriggerId: triggerId }, [event]);
   }
   const savepoint = known(view?.savepoint);
   switch (savepoint?.state) {
-    case 'Unknown':
-      return stay(scene, [
-        { kind: 'TriggerSavepoint', hash, jobId, triggerId: status.savepointTriggerId ?? triggerId, cancelJob: true },
-      ]);
+    case 'Unknown': {
+      const order = { hash, jobId, triggerId: status.savepointTriggerId ?? triggerId, cancels };
+      return stay(scene, [endWithSavepoint(scene, order)]);
+    }
     case 'Failed':
       return retrySavepoint(scene, job, deletion, savepoint.cause);
     default:
-      return stay(scene);
+      return isOverdue(scene, deletion) ? retrySavepoint(scene, job, deletion, 'it did not end in time') : stay(scene);
   }
+}
+
+/** Of the time that is left, each savepoint that may still be tried has its share; the last one has all. */
+function isOverdue({ now, options }: Scene, { deadline, attempts }: Deletion): boolean {
+  const left = MAX_SAVEPOINTS - 1 - attempts;
+  return left > 0 && now >= Date.parse(deadline) - left * options.timeouts.savepointSeconds * 1000;
 }
 
 /** The id differs with the job and the attempt, so that one savepoint is never taken for another. */
@@ -175,7 +204,7 @@ function isUnderway(scene: Scene, view: JobView | undefined): boolean {
 
 /** The path is told in an Event, which outlives the application for an hour. */
 function noteSavepoint(scene: Scene, jobId: string, location: string): Transition {
-  const event = normal('CanceledJob', `Canceled job ${jobId} with savepoint ${location}`);
+  const event = normal('CanceledJob', `Ended job ${jobId} with savepoint ${location}`);
   return note(scene, { savepointPath: location }, [event]);
 }
 
@@ -183,9 +212,11 @@ function retrySavepoint(scene: Scene, job: DoomedJob, deletion: Deletion, cause:
   const attempts = deletion.attempts + 1;
   if (attempts >= MAX_SAVEPOINTS)
     return giveUp(scene, job, `${attempts} savepoints failed, the last one with: ${cause}`);
-  return note(scene, { deletion: { ...deletion, attempts } }, [
-    warning('SavepointFailed', `Savepoint failed: ${cause}`),
-  ]);
+  // Flink restarts a job whose savepoint has failed, and takes none of it meanwhile.
+  const retryCount = FIRST_WAIT_EXPONENT + attempts - 1;
+  const waiting = { appError: `Savepoint failed: ${cause}`, isRetryable: true, maxRetries: Number.MAX_SAFE_INTEGER };
+  const noted = noteError({ ...scene.status, deletion: { ...deletion, attempts }, retryCount }, waiting, scene.now);
+  return { status: noted, effects: [], events: [warning('SavepointFailed', waiting.appError)] };
 }
 
 /** The user wants the application gone: it goes, and says from where it could be begun again. */

@@ -21,7 +21,10 @@ export interface EffectTools {
   /** The JobManager of the cluster with that hash. */
   jobManager(
     hash: string,
-  ): Pick<JobManager, 'triggerSavepoint' | 'disposeSavepoint' | 'cancel' | 'submit' | 'setResourceRequirements'>;
+  ): Pick<
+    JobManager,
+    'triggerSavepoint' | 'stop' | 'disposeSavepoint' | 'cancel' | 'submit' | 'setResourceRequirements'
+  >;
 }
 
 /**
@@ -40,11 +43,12 @@ export async function performEffect(
 ): Promise<string | undefined> {
   if (effect.kind === 'TriggerSavepoint') return tools.jobManager(effect.hash).triggerSavepoint(effect);
   if (effect.kind === 'DisposeSavepoint') return tools.jobManager(effect.hash).disposeSavepoint(effect.path);
+  if (effect.kind === 'StopJob') return tools.jobManager(effect.hash).stop(effect);
   await perform(tools, application, effect);
   return undefined;
 }
 
-type OtherEffect = Exclude<Effect, { kind: 'TriggerSavepoint' | 'DisposeSavepoint' }>;
+type OtherEffect = Exclude<Effect, { kind: 'TriggerSavepoint' | 'StopJob' | 'DisposeSavepoint' }>;
 
 async function perform(tools: EffectTools, application: Application, effect: OtherEffect): Promise<unknown> {
   const { client, jobManager } = tools;

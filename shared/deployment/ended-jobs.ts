@@ -15,6 +15,7 @@ import {
   normal,
   rolloutOf,
   type Scene,
+  STOPPED,
   savepointOf,
   type Transition,
   targetRevision,
@@ -66,6 +67,8 @@ function describeEnd(scene: Scene, end: JobState): string {
 
 const ENDINGS: Partial<Record<JobState, string>> = {
   Finished: 'has finished',
+  Stopped: 'was stopped with a savepoint',
+  FinishedOrStopped: 'has ended',
   Canceled: 'was cancelled',
   Cancelling: 'is being cancelled',
   Failed: 'has failed',
@@ -110,12 +113,14 @@ export function endBefore(scene: Scene): Pick<Rollout, 'oldJobEnd'> {
 
 /** The same of a job that ended by itself, or by a person's hand, while the deploy had not done anything to it yet. */
 export function endMeanwhile(state: JobState): Pick<Rollout, 'oldJobEnd'> {
-  return state === 'Finished' || state === 'Canceled' ? { oldJobEnd: WORDS[state] ?? '' } : {};
+  return state === 'Finished' || state === 'Stopped' || state === 'Canceled' ? { oldJobEnd: WORDS[state] ?? '' } : {};
 }
 
 /** As status.jobStatus.state has them. */
 const WORDS: Partial<Record<JobState, string>> = {
   Finished: 'FINISHED',
+  FinishedOrStopped: 'FINISHED',
+  Stopped: STOPPED,
   Canceled: 'CANCELED',
   Failed: 'FAILED',
   Lost: 'LOST',

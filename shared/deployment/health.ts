@@ -1,7 +1,7 @@
 // What clusterStatus and jobStatus say: the print columns of kubectl, the counts that an HPA reads, the health a person trusts.
 
 import { formatTime } from '../units.ts';
-import { classify, ENDS, hasEnded, type JobState, known } from './scene.ts';
+import { classify, ENDS, hasEnded, type JobState, jobStateOf, known, STOPPED } from './scene.ts';
 import type {
   Checkpoints,
   Cluster,
@@ -69,10 +69,17 @@ export function describeJob(before: JobStatus = {}, view: JobView | undefined, n
     ...counts,
     ...(restarts !== undefined && { jobRestartCount: restarts }),
     ...describeFailures(before, job, view, now),
-    state: job.state,
+    state: stateWord(before, job, view),
     startTime: formatTime(job.startTime),
   };
-  return { ...status, health: judgeJob(status, job, now) };
+  return { ...status, health: isGone(jobStateOf(view)) ? 'Red' : judgeJob(status, job, now) };
+}
+
+/** Flink's word, but for a job that was stopped; and how one has ended that is FINISHED is not said before it is known. */
+function stateWord({ state = 'RUNNING' }: JobStatus, job: Job, view: JobView): string {
+  const seen = jobStateOf(view);
+  if (seen === 'FinishedOrStopped') return state;
+  return seen === 'Stopped' ? STOPPED : job.state;
 }
 
 /** A job that has failed so often within so long is in a loop, until it has not failed for as long. */
@@ -117,14 +124,13 @@ const LOST = 'LOST';
 
 function describeCheckpoints(checkpoints: Checkpoints | undefined): Partial<JobStatus> {
   if (checkpoints === undefined) return {};
-  const { completed, failed, latestCompleted, latestRestored } = checkpoints;
+  const { completed, failed, latestCompleted, latestSavepoint, latestRestored } = checkpoints;
+  // A job that was stopped begins again from there: its checkpoints are deleted when it ends.
+  const newest = latestSavepoint?.isFinal ? latestSavepoint : latestCompleted;
   return {
     completedCheckpointCount: completed,
     failedCheckpointCount: failed,
-    ...(latestCompleted && {
-      lastCheckpoint: latestCompleted.path,
-      lastCheckpointTime: formatTime(latestCompleted.time),
-    }),
+    ...(newest && { lastCheckpoint: newest.path, lastCheckpointTime: formatTime(newest.time) }),
     ...(latestRestored && { restorePath: latestRestored.path, restoreTime: formatTime(latestRestored.time) }),
   };
 }
@@ -157,7 +163,7 @@ function isWithin(time: string | null | undefined, seconds: number, now: number)
   return Boolean(time) && now - Date.parse(time ?? '') <= seconds * 1000;
 }
 
-/** Whether the job is gone though nobody wanted it to. */
+/** Whether the job is gone, and not because it was through. */
 export function isGone(state: JobState): boolean {
-  return hasEnded(state) && state !== 'Finished';
+  return hasEnded(state) && state !== 'Finished' && state !== 'FinishedOrStopped';
 }

@@ -2,7 +2,7 @@
 // changes, not at every look.
 
 import { LOOP_FAILURES, LOOP_SECONDS } from './health.ts';
-import { isTearingDown, jobViewOf, known, normal, type Scene, warning } from './scene.ts';
+import { isTearingDown, jobViewOf, known, normal, type Scene, STOPPED, warning } from './scene.ts';
 import type { ApplicationStatus, Event, JobStatus } from './types.ts';
 
 /** @param after the status as it was just seen; `scene` has the one before */
@@ -43,6 +43,10 @@ function tellOfEnd(scene: Scene, { before = {}, after = {}, hash }: Seen): reado
   if (state === 'LOST') return [warning('JobLost', `The JobManager does not know job ${jobID} any more`)];
   if (state === 'FAILED') return [warning('JobFailed', `Job ${jobID} has failed${causeIn(scene, hash, jobID)}`)];
   if (state === 'FINISHED') return [normal('JobFinished', `Job ${jobID} has finished`)];
+  if (state === STOPPED)
+    return [
+      warning('JobStopped', `Job ${jobID} was stopped with a savepoint, and not by Headrace: ${after.lastCheckpoint}`),
+    ];
   if (state === 'CANCELED') return [warning('JobCanceled', `Job ${jobID} was cancelled, and not by Headrace`)];
   return [];
 }

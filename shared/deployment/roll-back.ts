@@ -64,6 +64,7 @@ export function rollBackJob(scene: Scene): Transition {
   // A savepoint ends by itself, and then the job with it: to give up before would be to leave it to that.
   if (old.isSaving) return stay(scene);
   if (old.isLeaving) return wait([]);
+  if (old.state === 'FinishedOrStopped' && !old.isSaved) return wait([]);
   if (mayBeOvertaken(scene, old.state)) return stay(scene);
   if (old.state === 'Active') return bringBack(scene, failure, asJob(scene.status.jobStatus ?? {}, old.id));
   if (old.hasFinished) return bringBack(scene, failure, endedJob(scene, 'FINISHED'));
@@ -198,8 +199,10 @@ export function replaceUpperBound(
 interface OldJob {
   readonly id: string;
   readonly state: JobState;
-  /** A savepoint that cancels it is being taken. */
+  /** A savepoint that ends it is being taken. */
   readonly isSaving: boolean;
+  /** It is known where it begins again. */
+  readonly isSaved: boolean;
   /** One has just been taken, or it is being cancelled. */
   readonly isLeaving: boolean;
   /** It came to its end by itself. */
@@ -219,6 +222,7 @@ function oldJob(scene: Scene): OldJob {
     id,
     state,
     isSaving,
+    isSaved,
     isLeaving: state === 'Cancelling' || isEnding,
     hasFinished: hasFinishedItself(scene, state, view),
   };

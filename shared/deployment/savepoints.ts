@@ -320,6 +320,7 @@ export function noteTriggerId(
   const { periodicSavepoint, savepointDisposal } = status;
   if (effect.kind === 'DisposeSavepoint')
     return savepointDisposal && { ...status, savepointDisposal: { ...withoutRetry(savepointDisposal), triggerId } };
+  if (effect.kind === 'StopJob' && effect.triggerId !== triggerId) return { ...status, savepointTriggerId: triggerId };
   if (effect.kind !== 'TriggerSavepoint' || effect.triggerId === triggerId) return undefined;
   const isPeriodic = effect.triggerId === periodicSavepoint?.triggerId;
   return isPeriodic

@@ -75,6 +75,7 @@ export interface Options {
   readonly scalesInPlace: boolean;
   readonly restartsFromCheckpoint: boolean;
   readonly allowsNonRestoredState: boolean;
+  readonly drainsOnStop: boolean;
   readonly deleteMode: 'Savepoint' | 'None' | 'ForceCancel';
   readonly deploymentMode: string;
   readonly firstSavepointPath: string;
@@ -119,6 +120,7 @@ function readOptions(spec: Partial<ApplicationSpec> = {}): Options {
     scalesInPlace: spec.scaleMode === 'InPlace',
     restartsFromCheckpoint: spec.restartPolicy === 'FromLatestCheckpoint',
     allowsNonRestoredState: spec.allowNonRestoredState === true,
+    drainsOnStop: spec.drainOnStop === true,
     deleteMode: spec.deleteMode || 'Savepoint',
     deploymentMode: spec.deploymentMode || 'Dual',
     firstSavepointPath: spec.savepointPath || spec.savepointInfo?.savepointLocation || '',
@@ -267,14 +269,29 @@ export type JobState =
   | 'Cancelling'
   | 'Canceled'
   | 'Failed'
-  | 'Finished';
+  /** It ended by itself: a bounded job that is through. */
+  | 'Finished'
+  /** It was stopped with a savepoint, by whomever; to Flink it is FINISHED too. */
+  | 'Stopped'
+  /** It is FINISHED, and its JobManager does not say yet which of the two: that takes some seconds from its end. */
+  | 'FinishedOrStopped';
 
 export function jobStateOf(view: JobView | undefined): JobState {
   if (view === undefined || 'unreadable' in view.job) return 'Unreadable';
-  return view.job.value === undefined ? 'Lost' : classify(view.job.value.state);
+  if (view.job.value === undefined) return 'Lost';
+  const state = classify(view.job.value.state);
+  return state === 'Finished' ? howItFinished(view) : state;
 }
 
-/** Flink's word for a job's state, as one of ours. */
+/** A job without checkpoints has no page about them, and one in BATCH mode cannot be stopped. */
+function howItFinished(view: JobView): JobState {
+  const { checkpoints } = view;
+  if (jobOf(view)?.isBatch) return 'Finished';
+  if (checkpoints === undefined || 'unreadable' in checkpoints) return 'FinishedOrStopped';
+  return checkpoints.value?.latestSavepoint?.isFinal === true ? 'Stopped' : 'Finished';
+}
+
+/** Flink's word for a job's state, as one of ours; it does not tell a job that was stopped from one that ended by itself. */
 export function classify(state: string): JobState {
   switch (state) {
     case 'CANCELLING':
@@ -285,6 +302,8 @@ export function classify(state: string): JobState {
       return 'Failed';
     case 'FINISHED':
       return 'Finished';
+    case STOPPED:
+      return 'Stopped';
     default:
       return 'Active';
   }
@@ -305,8 +324,11 @@ export function lastKnownState(scene: Scene): JobState {
   return state === 'Unreadable' ? (recordedEnd(scene.status, jobStatus?.jobID) ?? state) : state;
 }
 
-/** Flink's words for the end of a job. What has been seen of one that has come to it stays so, whatever is said of it later. */
-export const ENDS: readonly string[] = ['FINISHED', 'CANCELED', 'FAILED'];
+/** Not a word of Flink: it calls a job FINISHED that was stopped with a savepoint. */
+export const STOPPED = 'STOPPED';
+
+/** Words for the end of a job. What has been seen of one that has come to it stays so, whatever is said of it later. */
+export const ENDS: readonly string[] = ['FINISHED', STOPPED, 'CANCELED', 'FAILED'];
 
 function recordedEnd(status: ApplicationStatus, jobId = ''): JobState | undefined {
   const { jobStatus, versionStatuses = [], rollout, savepointTriggerId } = status;
@@ -326,8 +348,10 @@ export function asJob(jobStatus: JobStatus, jobID: string): JobStatus {
 
 /** It has ended, and will not begin again. A lost job ended with its JobManager. */
 export function hasEnded(state: JobState): boolean {
-  return state === 'Lost' || state === 'Canceled' || state === 'Failed' || state === 'Finished';
+  return ENDED_STATES.includes(state);
 }
+
+const ENDED_STATES: readonly JobState[] = ['Lost', 'Canceled', 'Failed', 'Finished', 'Stopped', 'FinishedOrStopped'];
 
 /** The jobs on a cluster that have not ended, whosever they are. @returns undefined while its JobManager does not say */
 export function livingJobsOn({ observation }: Scene, hash: string): readonly LivingJob[] | undefined {

@@ -3,8 +3,9 @@
 
 import { batchJobFailure, FORCED } from './cluster-start.ts';
 import { isStopped, stopCluster } from './clusters.ts';
+import { endWithSavepoint } from './end-with-savepoint.ts';
 import { endMeanwhile, hasFinishedItself, withdrawSize } from './ended-jobs.ts';
-import { failDeploy, nextId, rollBack } from './failures.ts';
+import { failDeploy, nextId, noteError, rollBack } from './failures.ts';
 import {
   clusterOf,
   enter,
@@ -31,7 +32,7 @@ import {
   warning,
 } from './scene.ts';
 import { beginningPath, completeSuspension, isSuspending, isSuspensionWithdrawn, WITHDRAWN } from './suspension.ts';
-import type { Checkpoints, Failure, JobView, Savepoint } from './types.ts';
+import type { Checkpoints, Effect, Failure, JobView, Savepoint } from './types.ts';
 
 const SILENT = 'its JobManager does not answer';
 const FINISHED: Failure = { reason: 'JobFinished', message: 'its job has finished by now' };
@@ -71,8 +72,10 @@ export function takeSavepoint(scene: Scene): Transition {
   if (isRollbackForced(scene)) return rollBack(scene, FORCED);
   const savepoint = savepointOf(scene, view);
   if (savepoint?.state === 'Completed') return completeSavepoint(scene, savepoint.location);
+  if (state === 'FinishedOrStopped' && !isPast(status.rollout?.deadline, now)) return stay(scene);
   if (hasFinishedItself(scene, state, view)) return leaveFinished(scene, id);
-  if (savepoint?.state === 'Failed') return recover(scene, `Savepoint failed: ${savepoint.cause}`);
+  if (state === 'Stopped') return leaveStopped(scene, view, id);
+  if (savepoint?.state === 'Failed') return cancelInstead(scene, savepoint) ?? failSavepoint(scene, savepoint);
   if (hasEnded(state)) return leaveEnded(scene, id, state);
   // A savepoint under way ends the job when it is complete: one that is to be suspended is not kept from that.
   const mayTakeLonger = isSuspending(scene) && savepoint?.state === 'InProgress';
@@ -83,7 +86,70 @@ export function takeSavepoint(scene: Scene): Transition {
   if (state === 'Unreadable') return stay(scene);
   if (jobOf(view)?.isBatch) return leaveBatchJob(scene, id);
   if (!status.savepointTriggerId) return announceSavepoint(scene, id);
-  return stay(scene, isUntriggered(savepoint) ? [trigger(scene, hash, id)] : []);
+  return stay(scene, isUntriggered(savepoint) && maySave(scene, view) ? [trigger(scene, hash, id)] : []);
+}
+
+/** A job that Flink restarts, after a stop that failed, is saved when it runs again. */
+function maySave(scene: Scene, view: JobView | undefined): boolean {
+  const { cancelAttempts = 0 } = rolloutOf(scene);
+  return cancelAttempts === 0 || jobOf(view)?.vertices.every(({ status }) => status === 'RUNNING') === true;
+}
+
+/**
+ * It was stopped with a savepoint: by this deploy, whose savepoint its JobManager has forgotten since, or by somebody before, and
+ * then that is as old as any other.
+ */
+function leaveStopped(scene: Scene, view: JobView | undefined, id: string): Transition {
+  if (scene.status.savepointTriggerId) {
+    const { startTime } = rolloutOf(scene);
+    const saved = known(view?.checkpoints)?.latestSavepoint;
+    if (saved !== undefined && saved.time >= Date.parse(startTime)) return completeSavepoint(scene, saved.path);
+    return recover(scene, `The savepoint with which job ${id} was stopped is not known`);
+  }
+  const withdrawn = withdrawSize(scene, 'Stopped');
+  return withdrawn ?? enter(noteEnd(scene, 'Stopped'), 'Recovering', scene.options.timeouts.clusterStartSeconds);
+}
+
+type FailedSavepoint = Extract<Savepoint, { readonly state: 'Failed' }>;
+
+function failSavepoint(scene: Scene, { cause }: FailedSavepoint): Transition {
+  return recover(scene, `Savepoint failed: ${cause}`);
+}
+
+/** After a stop that hangs, the first savepoint is declined, and Flink restarts the job; the second finds it as it was. */
+const MAX_CANCEL_ATTEMPTS = 2;
+/** Before each of them, seconds in binary exponents of a tenth: 0.1 s × 2^6. */
+const WAIT_EXPONENT = 6;
+const NOT_READY = /tasks not ready/;
+const EXPIRED = /expired before completing/;
+
+/**
+ * Tries to cancel with a savepoint a job that could not be stopped: where it was to drain, since an operator may fail at that, and
+ * where the stop hung, since a source may not end when it is told to.
+ *
+ * @returns undefined where that would not help
+ */
+function cancelInstead(scene: Scene, { cause }: FailedSavepoint): Transition | undefined {
+  const { cancelAttempts = 0 } = rolloutOf(scene);
+  if (isBlueGreen(scene) || oldJobOf(scene).state !== 'Active') return undefined;
+  const mayBeCancelled = scene.options.drainsOnStop || EXPIRED.test(cause);
+  if (cancelAttempts === 0 ? !mayBeCancelled : !NOT_READY.test(cause)) return undefined;
+  return announceCancel(scene, `Savepoint failed: ${cause}`);
+}
+
+/** @returns undefined when it was tried often enough */
+function announceCancel(scene: Scene, message: string): Transition | undefined {
+  const { cancelAttempts = 0 } = rolloutOf(scene);
+  if (cancelAttempts >= MAX_CANCEL_ATTEMPTS) return undefined;
+  const { id, attempts } = nextId(scene, 'savepoint');
+  const rollout = { attempts, cancelAttempts: cancelAttempts + 1 };
+  const changes = { savepointTriggerId: id, rollout };
+  const entered = enter(scene, 'Savepointing', scene.options.timeouts.savepointSeconds, changes);
+  // Flink may be restarting the job, and its page may be of a moment before.
+  const waiting = { appError: message, isRetryable: true, maxRetries: Number.MAX_SAFE_INTEGER };
+  const noted = noteError({ ...entered.status, retryCount: WAIT_EXPONENT - 1 }, waiting, scene.now);
+  const event = warning('SavepointFailed', `${message}; the job is cancelled with a savepoint instead`);
+  return { ...entered, status: noted, events: [event] };
 }
 
 /** A job that came to its end by itself leaves no state; a size alone does not start it again. */
@@ -133,20 +199,22 @@ function announceSavepoint(scene: Scene, jobId: string): Transition {
   const { id, attempts } = nextId(scene, 'savepoint');
   const event = isBlueGreen(scene)
     ? normal('SavepointingJob', `Taking a savepoint of job ${jobId}`)
-    : normal('CancellingJob', `Cancelling job ${jobId} with a savepoint`);
+    : normal('CancellingJob', `Stopping job ${jobId} with a savepoint`);
   return note(scene, { savepointTriggerId: id, rollout: { ...rolloutOf(scene), attempts } }, [event]);
 }
 
-function trigger(scene: Scene, hash: string, jobId: string) {
+function trigger(scene: Scene, hash: string, jobId: string): Effect {
   const triggerId = scene.status.savepointTriggerId ?? '';
-  return { kind: 'TriggerSavepoint', hash, jobId, triggerId, cancelJob: !isBlueGreen(scene) } as const;
+  if (isBlueGreen(scene)) return { kind: 'TriggerSavepoint', hash, jobId, triggerId, cancelJob: false };
+  const cancels = (rolloutOf(scene).cancelAttempts ?? 0) > 0;
+  return endWithSavepoint(scene, { hash, jobId, triggerId, cancels });
 }
 
 function completeSavepoint(scene: Scene, location: string): Transition {
   const { id } = oldJobOf(scene);
   const event = isBlueGreen(scene)
     ? normal('SavepointCompleted', `Savepoint of job ${id} is at ${location}`)
-    : normal('CanceledJob', `Canceled job ${id} with savepoint ${location}`);
+    : normal('CanceledJob', `Ended job ${id} with savepoint ${location}`);
   return note(scene, { savepointPath: location }, [event]);
 }
 
@@ -234,7 +302,11 @@ function endForCheckpoint(scene: Scene, view: JobView | undefined): Transition {
   const isLate = isPast(rolloutOf(scene).deadline, scene.now);
   if (known(view?.checkpointConfig) === undefined) return isLate ? giveUpRecovering(scene, SILENT) : stay(scene);
   const path = findRestorePath(scene, view, 'Canceled');
-  return 'fault' in path ? giveUpRecovering(scene, path.fault) : waitForEnd(scene, 'Active');
+  if ('path' in path) return waitForEnd(scene, 'Active');
+  // Without a checkpoint that it could be restored from, a job that cannot be stopped has to be saved in the other way.
+  const isHanging = savepointOf(scene, view)?.state === 'InProgress' && !isBlueGreen(scene);
+  const cancelling = isHanging ? announceCancel(scene, 'The job did not stop in time') : undefined;
+  return cancelling ?? giveUpRecovering(scene, path.fault);
 }
 
 /**

@@ -54,6 +54,8 @@ export interface ApplicationSpec extends DeployedSpec {
   readonly fallbackWithoutState?: boolean;
   /** Labels and annotations that do not count as a change: keys, and "domain/*" for every key of a domain. Part of no revision. */
   readonly excludedMetadata?: readonly string[];
+  /** Whether a job that is stopped with a savepoint first emits its last watermark. Default false. */
+  readonly drainOnStop?: boolean;
   /** Sent with the next submission; alone it deploys nothing. */
   readonly allowNonRestoredState?: boolean;
   /** The job is ended with a savepoint, its pods go, and it resumes from there when this is no longer true. */
@@ -392,6 +394,11 @@ export interface Rollout {
   readonly rollbacks?: number;
   /** Savepoints and submissions that were written down so far: each has an id of its own. */
   readonly attempts?: number;
+  /**
+   * How many savepoints that cancel the job were written down after a stop that failed or did not end: Flink cannot stop every job
+   * that it can cancel.
+   */
+  readonly cancelAttempts?: number;
   /** Why it is being rolled back. */
   readonly failure?: Failure;
   /** Since when. */
@@ -656,8 +663,15 @@ export interface Checkpoints {
   readonly completed: number;
   readonly failed: number;
   readonly latestCompleted?: { readonly path: string; readonly time: number };
-  readonly latestSavepoint?: { readonly path: string; readonly time: number };
+  readonly latestSavepoint?: LatestSavepoint;
   readonly latestRestored?: { readonly path: string; readonly time: number; readonly isSavepoint: boolean };
+}
+
+export interface LatestSavepoint {
+  readonly path: string;
+  readonly time: number;
+  /** It was taken to stop the job (stop-with-savepoint), and no checkpoint was completed after it. */
+  readonly isFinal?: boolean;
 }
 
 export interface CheckpointConfig {
@@ -750,6 +764,14 @@ export type Effect =
     }
   /** Deletes a savepoint, by way of a JobManager. */
   | { readonly kind: 'DisposeSavepoint'; readonly hash: string; readonly path: string }
+  /** Stops a job with a savepoint; its state is FINISHED afterwards. */
+  | {
+      readonly kind: 'StopJob';
+      readonly hash: string;
+      readonly jobId: string;
+      readonly triggerId: string;
+      readonly drain: boolean;
+    }
   | { readonly kind: 'CancelJob'; readonly hash: string; readonly jobId: string }
   | { readonly kind: 'SubmitJob'; readonly hash: string; readonly submission: JobSubmission }
   | {

@@ -104,12 +104,21 @@ const ExternalPath = z
   .transform((path) => (path && !NOT_ADDRESSABLE.test(path) ? path : undefined));
 
 const Completed = z
-  .object({ external_path: ExternalPath, latest_ack_timestamp: Count, discarded: z.boolean().default(false) })
+  .object({
+    external_path: ExternalPath,
+    latest_ack_timestamp: Count,
+    discarded: z.boolean().default(false),
+    checkpoint_type: z.string().default(''),
+  })
   .nullish()
   .transform((completed) => {
-    if (!completed || completed.external_path === undefined) return undefined;
-    return { path: completed.external_path, time: completed.latest_ack_timestamp, isDiscarded: completed.discarded };
+    if (!completed) return undefined;
+    const { external_path: path, latest_ack_timestamp: time, discarded, checkpoint_type } = completed;
+    return { path, time, isDiscarded: discarded, isOfStop: checkpoint_type === STOP_SAVEPOINT };
   });
+
+/** The type of a savepoint after which the job ends. */
+const STOP_SAVEPOINT = 'SYNC_SAVEPOINT';
 
 const Restored = z
   .object({ external_path: ExternalPath, restore_timestamp: Count, is_savepoint: z.boolean() })
@@ -126,14 +135,18 @@ export const Checkpoints = z
     latest: z.object({ completed: Completed, savepoint: Completed, restored: Restored }),
   })
   .transform(({ counts: { completed, failed }, latest }) => {
+    const { completed: checkpoint, savepoint } = latest;
+    const isFinal = savepoint?.isOfStop === true && (checkpoint === undefined || checkpoint.time <= savepoint.time);
     const checkpoints: CheckpointsView = {
       completed,
       failed,
-      ...(latest.completed && { latestCompleted: { path: latest.completed.path, time: latest.completed.time } }),
-      ...(latest.savepoint && { latestSavepoint: { path: latest.savepoint.path, time: latest.savepoint.time } }),
+      ...(checkpoint?.path !== undefined && { latestCompleted: { path: checkpoint.path, time: checkpoint.time } }),
+      ...(savepoint?.path !== undefined && {
+        latestSavepoint: { path: savepoint.path, time: savepoint.time, ...(isFinal && { isFinal }) },
+      }),
       ...(latest.restored && { latestRestored: latest.restored }),
     };
-    return { checkpoints, isLatestDiscarded: latest.completed?.isDiscarded === true };
+    return { checkpoints, isLatestDiscarded: checkpoint?.isDiscarded === true };
   });
 
 /** /jobs/:id of a job that has ended, and for how many milliseconds; 0 while the page still says that it runs. */

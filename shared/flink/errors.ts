@@ -17,6 +17,7 @@ export type JobManagerMethod =
   | 'DisposeSavepoint'
   | 'CheckSavepointDisposal'
   | 'CancelJobWithSavepoint'
+  | 'StopJobWithSavepoint'
   | 'ForceCancelJob'
   | 'SubmitJob'
   | 'GetResourceRequirements'
@@ -35,6 +36,7 @@ const DEFAULT_RETRIES = 20;
 const MAX_RETRIES: Partial<Record<JobManagerMethod, number>> = {
   SavepointJob: 5,
   CancelJobWithSavepoint: 5,
+  StopJobWithSavepoint: 5,
   CheckSavepointStatus: 3,
 };
 

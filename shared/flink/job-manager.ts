@@ -57,6 +57,14 @@ export interface SavepointOrder {
   readonly cancelJob: boolean;
 }
 
+export interface StopOrder {
+  readonly jobId: string;
+  /** 32 hex digits, as of a savepoint. */
+  readonly triggerId: string;
+  /** Whether the sources emit their last watermark first, so that windows fire. */
+  readonly drain: boolean;
+}
+
 /**
  * One JobManager. What it says of a job may be as old as its web.refresh-interval (3 s unless configured); the list of jobs is
  * always new. Every method throws JobManagerError when it is refused, not answered or not understood.
@@ -107,6 +115,13 @@ export interface JobManager {
   disposeSavepoint(path: string): Promise<string>;
   /** A disposal is known for some minutes after it has ended, and not to another JobManager. */
   disposal(triggerId: string): Promise<DisposalView>;
+  /**
+   * Begins to stop a job with a savepoint, after which its state is FINISHED. A trigger id means one thing to both ways of ending a
+   * job: whichever comes first with it is done, and nothing twice. Where Flink knows no such order, the job is cancelled with a savepoint.
+   *
+   * @returns the id to ask for the savepoint by
+   */
+  stop(order: StopOrder): Promise<string>;
   /** Cancels a job without its state; one that has ended, or that nobody knows, is left as it is. */
   cancel(jobId: string): Promise<void>;
   /**
@@ -172,6 +187,13 @@ export function createJobManager(client: KubernetesClient, { namespace, service 
     return sinceEnd === undefined || sinceEnd >= refreshInterval + REFRESH_MARGIN;
   }
 
+  async function triggerSavepoint({ jobId, triggerId, cancelJob }: SavepointOrder): Promise<string> {
+    const method = cancelJob ? 'CancelJobWithSavepoint' : 'SavepointJob';
+    const body = { 'cancel-job': cancelJob, triggerId };
+    const answer = await exchange({ method, limits: ORDER, verb: 'POST', path: jobPath(jobId, '/savepoints'), body });
+    return understood(method, Triggered, answer)['request-id'];
+  }
+
   return {
     overview: () => ask('GetClusterOverview', '/overview', Overview),
     taskManagers: () => ask('GetTaskManagers', '/taskmanagers', TaskManagers),
@@ -200,11 +222,12 @@ export function createJobManager(client: KubernetesClient, { namespace, service 
       const path = jobPath(jobId, `/savepoints/${encodeURIComponent(triggerId)}`);
       return (await find('CheckSavepointStatus', path, Savepoint)) ?? { state: 'Unknown' };
     },
-    async triggerSavepoint({ jobId, triggerId, cancelJob }) {
-      const method = cancelJob ? 'CancelJobWithSavepoint' : 'SavepointJob';
-      const body = { 'cancel-job': cancelJob, triggerId };
-      const path = jobPath(jobId, '/savepoints');
-      const answer = await exchange({ method, limits: ORDER, verb: 'POST', path, body });
+    triggerSavepoint,
+    async stop({ jobId, triggerId, drain }) {
+      const method = 'StopJobWithSavepoint';
+      const path = jobPath(jobId, '/stop');
+      const answer = await exchange({ method, limits: ORDER, verb: 'POST', path, body: { drain, triggerId } });
+      if (isNoRoute(answer)) return triggerSavepoint({ jobId, triggerId, cancelJob: true });
       return understood(method, Triggered, answer)['request-id'];
     },
     async disposeSavepoint(path) {
@@ -320,6 +343,11 @@ function statusLine(code: number): string {
 /** In Flink's own words; a 404 of something else that stands behind the service says nothing of a job. */
 function isNotThere({ code, body }: BackendAnswer): boolean {
   return code === 404 && Refusal.safeParse(body).success;
+}
+
+/** Flink has no such page at all. */
+function isNoRoute(answer: BackendAnswer): boolean {
+  return isNotThere(answer) && wordsOf(answer).startsWith('Not found: /');
 }
 
 // A program at fault is answered with 400 or 500, as it happens, and a JobManager in trouble with 500 too: the words decide.

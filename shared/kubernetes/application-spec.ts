@@ -90,6 +90,7 @@ export const ApplicationSpec = z.object({
   tearDownVersionHash: z.string().exactOptional(),
   fallbackWithoutState: z.boolean().exactOptional(),
   excludedMetadata: z.array(z.string()).exactOptional(),
+  drainOnStop: z.boolean().exactOptional(),
   allowNonRestoredState: z.boolean().exactOptional(),
   suspend: z.boolean().exactOptional(),
   rollbackWindowSeconds: z.int().exactOptional(),

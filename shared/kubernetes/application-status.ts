@@ -99,6 +99,7 @@ const Rollout = z.object({
   rollbacks: Count.exactOptional(),
   attempts: Count.exactOptional(),
   failure: z.object({ reason: z.string(), message: z.string() }).exactOptional(),
+  cancelAttempts: Count.exactOptional(),
   rollbackTime: z.string().exactOptional(),
 } satisfies SchemasOf<RolloutFields>);
 

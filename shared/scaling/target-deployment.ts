@@ -98,4 +98,4 @@ export function findEndedJob({ targetConditions }: Observation): EndedJob | unde
 }
 
 /** Reasons of JobRunning=False that somebody wanted. */
-const ENDED_WELL = ['JobFinished', 'JobCanceled', 'JobCancelling', 'Suspended'];
+const ENDED_WELL = ['JobFinished', 'JobStopped', 'JobCanceled', 'JobCancelling', 'Suspended'];

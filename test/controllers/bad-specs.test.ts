@@ -133,7 +133,7 @@ describe('an application that runs', () => {
     expect(orders.livingJobs()).toMatchObject([{ id: job?.id, state: 'RUNNING' }]);
     expect(orders.livingJobs()[0]?.count).toBeGreaterThan((job?.count ?? 0) + 1000);
     expect(orders.status().jobStatus).toMatchObject({ jobID: job?.id, health: 'Green' });
-    expect(orders.runs('payments')).toMatchObject([{ state: 'CANCELED' }, { state: 'RUNNING' }]);
+    expect(orders.runs('payments')).toMatchObject([{ state: 'FINISHED' }, { state: 'RUNNING' }]);
   });
 
   it('is deployed as soon as its spec is mended', async () => {

@@ -50,6 +50,10 @@ class JobManagers {
         keep(path, 'disposed of');
         return 'disposal-1';
       },
+      stop: async ({ jobId, triggerId, drain }) => {
+        keep(triggerId, { stopOf: jobId, drain });
+        return triggerId;
+      },
       cancel: async (jobId) => void keep(jobId, 'cancelled'),
       submit: async (submission) => {
         keep(submission.jobId, submission);
@@ -403,6 +407,7 @@ describe('what is told to a JobManager', () => {
     const submission = { ...jobOf(revision), jobId: 'b'.repeat(32), allowNonRestoredState: false };
 
     await world.perform({ kind: 'TriggerSavepoint', hash: 'old', jobId: 'a', triggerId: 't', cancelJob: true });
+    await world.perform({ kind: 'StopJob', hash: 'old', jobId: 'c', triggerId: 's', drain: true });
     await world.perform({ kind: 'CancelJob', hash: 'old', jobId: 'a' });
     await world.perform({ kind: 'SubmitJob', hash: 'new', submission });
     await world.perform({
@@ -414,6 +419,7 @@ describe('what is told to a JobManager', () => {
 
     expect(Object.fromEntries(world.jobManagers.known)).toEqual({
       'old t': { savepointOf: 'a', cancelJob: true },
+      'old s': { stopOf: 'c', drain: true },
       'old a': 'cancelled',
       [`new ${'b'.repeat(32)}`]: submission,
       'new b requirements': { v: { lowerBound: 1, upperBound: 8 } },
@@ -450,6 +456,7 @@ const EFFECTS: { readonly [Kind in Effect['kind']]: (world: World) => Extract<Ef
   }),
   TriggerSavepoint: () => ({ kind: 'TriggerSavepoint', hash: HASH, jobId: 'a', triggerId: 't', cancelJob: false }),
   DisposeSavepoint: () => ({ kind: 'DisposeSavepoint', hash: HASH, path: 's3://savepoints/savepoint-1' }),
+  StopJob: () => ({ kind: 'StopJob', hash: HASH, jobId: 'a', triggerId: 's', drain: false }),
   CancelJob: () => ({ kind: 'CancelJob', hash: HASH, jobId: 'a' }),
   SubmitJob: () => ({
     kind: 'SubmitJob',

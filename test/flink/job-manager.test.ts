@@ -668,6 +668,65 @@ it('keeps the cause of a wrong savepoint to itself with the adaptive scheduler o
   expect(await newer.jobManager.failures(newer.jobId)).toEqual({ cause: '', times: [] });
 });
 
+describe('a stop with a savepoint', () => {
+  it.each([true, false])('goes under the id that it is given, with drain %s', async (drain) => {
+    const { jobManager, asked } = await behindProxy(answering(202, { 'request-id': TRIGGER_ID }));
+
+    const id = await jobManager.stop({ jobId: JOB_ID, triggerId: TRIGGER_ID, drain });
+
+    expect(id).toBe(TRIGGER_ID);
+    expect(asked).toEqual([
+      { method: 'POST', url: `${PROXY}/jobs/${JOB_ID}/stop`, body: { drain, triggerId: TRIGGER_ID } },
+    ]);
+  });
+
+  it('is a cancel with the same id where Flink has no such order', async () => {
+    const noRoute = answering(404, { errors: [`Not found: /jobs/${JOB_ID}/stop`] });
+    const { jobManager, asked } = await behindProxy((response, url) =>
+      (url.endsWith('/stop') ? noRoute : answering(202, { 'request-id': TRIGGER_ID }))(response),
+    );
+
+    const id = await jobManager.stop({ jobId: JOB_ID, triggerId: TRIGGER_ID, drain: false });
+
+    expect(id).toBe(TRIGGER_ID);
+    expect(asked.map(({ url, body }) => [url, body])).toEqual([
+      [`${PROXY}/jobs/${JOB_ID}/stop`, { drain: false, triggerId: TRIGGER_ID }],
+      [`${PROXY}/jobs/${JOB_ID}/savepoints`, { 'cancel-job': true, triggerId: TRIGGER_ID }],
+    ]);
+  });
+
+  // As 1.20.3 and 2.3.0 write them; times are of a stop whose savepoint came 0.2 s after the last checkpoint.
+  it.each([
+    ['SYNC_SAVEPOINT', 1000, true],
+    ['SYNC_SAVEPOINT', undefined, true],
+    ['SYNC_SAVEPOINT', 1300, undefined],
+    ['SAVEPOINT', 1000, undefined],
+  ])('is told by its savepoint: %s, and the last checkpoint at %s', async (checkpoint_type, time, isFinal) => {
+    const checkpoint = (latest_ack_timestamp: number, type: string, external_path: string) => ({
+      ...{ external_path, latest_ack_timestamp, discarded: false, checkpoint_type: type },
+    });
+    const { jobManager } = await behindProxy(
+      answering(200, {
+        counts: { completed: 4, failed: 0 },
+        latest: {
+          completed:
+            time === undefined ? null : checkpoint(time, 'CHECKPOINT', '<checkpoint-not-externally-addressable>'),
+          savepoint: checkpoint(1200, checkpoint_type, 's3://savepoints/1'),
+          restored: null,
+        },
+      }),
+    );
+
+    const checkpoints = await jobManager.checkpoints(JOB_ID, false);
+
+    expect(checkpoints?.latestSavepoint).toEqual({
+      path: 's3://savepoints/1',
+      time: 1200,
+      ...(isFinal && { isFinal }),
+    });
+  });
+});
+
 describe('a submission', () => {
   it.each([
     ['a savepoint', { savepointPath: 's3://b/savepoint-1' }, { savepointPath: 's3://b/savepoint-1' }],
@@ -807,6 +866,7 @@ const METHODS: readonly (readonly [string, (jobManager: JobManager) => Promise<u
     (jobManager) => jobManager.triggerSavepoint({ jobId: JOB_ID, triggerId: TRIGGER_ID, cancelJob: true }),
     5,
   ],
+  ['StopJobWithSavepoint', (jobManager) => jobManager.stop({ jobId: JOB_ID, triggerId: TRIGGER_ID, drain: false }), 5],
   ['DisposeSavepoint', (jobManager) => jobManager.disposeSavepoint('s3://savepoints/1'), 20],
   ['CheckSavepointDisposal', (jobManager) => jobManager.disposal(TRIGGER_ID), 20],
   ['ForceCancelJob', (jobManager) => jobManager.cancel(JOB_ID), 20],

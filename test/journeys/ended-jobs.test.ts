@@ -138,7 +138,7 @@ describe('kubectl scale', () => {
 
       expect(orders.runs().map(({ parallelism, state }) => [parallelism, state])).toEqual([
         [4, end],
-        [4, 'CANCELED'],
+        [4, 'FINISHED'],
         [8, 'RUNNING'],
       ]);
       expectAloneAtAnyTime(orders);

@@ -85,7 +85,7 @@ describe.each([
     await orders.roundsUntil('Running');
 
     expect(orders.runs().map(({ parallelism, state }) => [parallelism, state])).toEqual([
-      [4, 'CANCELED'],
+      [4, 'FINISHED'],
       [8, 'LOST'],
       [8, 'RUNNING'],
     ]);

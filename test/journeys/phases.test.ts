@@ -60,7 +60,7 @@ describe('Savepointing', () => {
   it('gives up after five refusals to take one, with a budget of errors anew for what follows', async () => {
     orders = await aDeployedApplication();
     await orders.rounds(20);
-    orders.sandbox.faults.add({ kind: 'status', code: 500, method: 'POST', path: /\/savepoints$/ });
+    orders.sandbox.faults.add({ kind: 'status', code: 500, method: 'POST', path: /\/stop$/ });
 
     orders.changeImage();
     await orders.roundsUntil(() => orders.phases().includes('Recovering'));
@@ -297,7 +297,7 @@ describe('Deleting', () => {
     await orders.roundsUntil(isGone, { seconds: 120 });
     await orders.rounds(10);
 
-    expect(orders.runs()).toMatchObject([{ state: 'CANCELED' }]);
+    expect(orders.runs()).toMatchObject([{ state: 'FINISHED' }]);
     expect(orders.savepoints()).toHaveLength(1);
     expect(orders.pods()).toEqual([]);
   });
@@ -350,6 +350,6 @@ describe('BlueGreen', () => {
     await orders.roundsUntil(isGone, { seconds: 60 });
 
     expect(orders.savepoints()).toHaveLength(before + 2);
-    expect(orders.runs().map(({ state }) => state)).toEqual(['CANCELED', 'CANCELED']);
+    expect(orders.runs().map(({ state }) => state)).toEqual(['FINISHED', 'FINISHED']);
   });
 });

@@ -39,7 +39,7 @@ describe('I1 TestSimple', () => {
     expect(latestPhases()).toEqual(['Updating', 'ClusterStarting', 'Savepointing', 'SubmittingJob', 'Running']);
     expect(orders.status().jobStatus?.jobID).not.toBe(before.jobStatus?.jobID);
     expect(orders.status().jobStatus?.restorePath).toContain('s3://state/savepoints/savepoint-');
-    expect(orders.runs()).toMatchObject([{ state: 'CANCELED' }, { image: NEXT_IMAGE, state: 'RUNNING' }]);
+    expect(orders.runs()).toMatchObject([{ state: 'FINISHED' }, { image: NEXT_IMAGE, state: 'RUNNING' }]);
     expect(orders.lastRun()?.startCount).toBe(orders.savepoints()[0]?.count);
     expect(orders.deployments().some((name) => name.includes(before.deployHash ?? '-'))).toBe(false);
   });
@@ -120,7 +120,7 @@ it('I1c a forced rollback in ClusterStarting leaves the old job untouched, and t
   expect(orders.lastRun()).toMatchObject({ image: NEXT_IMAGE, startCount: orders.savepoints()[0]?.count });
 });
 
-it('I1d is deleted when its savepoint is taken, its job cancelled, and leaves no pod', async () => {
+it('I1d is deleted when its savepoint is taken, its job stopped, and leaves no pod', async () => {
   orders = await aDeployedApplication();
   await orders.rounds(20);
 
@@ -128,7 +128,7 @@ it('I1d is deleted when its savepoint is taken, its job cancelled, and leaves no
   await orders.roundsUntil(isGone);
   await orders.rounds(10);
 
-  expect(orders.runs()).toMatchObject([{ state: 'CANCELED' }]);
+  expect(orders.runs()).toMatchObject([{ state: 'FINISHED' }]);
   expect(orders.savepoints()).toHaveLength(1);
   expect(orders.pods()).toEqual([]);
 });
@@ -270,7 +270,7 @@ describe('I9 TestInPlaceScaleUp', () => {
     expect(orders.deployments()).toEqual(before);
     expect(orders.pods()).toHaveLength(3);
     expect(orders.runs()).toMatchObject([
-      { state: 'CANCELED', parallelism: 2 },
+      { state: 'FINISHED', parallelism: 2 },
       { state: 'RUNNING', parallelism: 4, startCount: orders.savepoints()[0]?.count },
     ]);
 
@@ -359,6 +359,6 @@ describe('I10 TestUpdateWithBlueGreenDeploymentMode', () => {
 
     // One of the version that was updated, one before the end.
     expect(orders.savepoints()).toHaveLength(2);
-    expect(orders.runs().map(({ state }) => state)).toEqual(['CANCELED', 'CANCELED']);
+    expect(orders.runs().map(({ state }) => state)).toEqual(['CANCELED', 'FINISHED']);
   });
 });

@@ -36,7 +36,7 @@ describe('suspending', () => {
     const [savepoint, ...others] = orders.savepoints();
     expect(others).toEqual([]);
     expect(orders.phases().slice(-2)).toEqual(['Savepointing', 'Suspended']);
-    expect(orders.lastRun()).toMatchObject({ state: 'CANCELED' });
+    expect(orders.lastRun()).toMatchObject({ state: 'FINISHED' });
     expect(orders.deployments()).toEqual([]);
     expect(orders.services()).toEqual(['orders']);
     expect(orders.status()).toMatchObject({
@@ -129,7 +129,7 @@ describe('suspending', () => {
     suspend();
     await orders.roundsUntil(() => orders.status().phase === 'Suspended' && orders.pods().length === 0);
 
-    expect(orders.runs()).toMatchObject([{ image: IMAGE, state: 'CANCELED' }]);
+    expect(orders.runs()).toMatchObject([{ image: IMAGE, state: 'FINISHED' }]);
   });
 
   it('waits for a deploy that has stopped the job', async () => {
@@ -140,7 +140,7 @@ describe('suspending', () => {
     suspend();
     await orders.roundsUntil(() => orders.status().phase === 'Suspended' && orders.pods().length === 0);
 
-    expect(orders.runs()).toMatchObject([{ image: IMAGE }, { image: NEXT_IMAGE, state: 'CANCELED' }]);
+    expect(orders.runs()).toMatchObject([{ image: IMAGE }, { image: NEXT_IMAGE, state: 'FINISHED' }]);
     expect(orders.status().suspension?.savepointPath).toBe(orders.savepoints().at(-1)?.path);
   });
 
@@ -191,7 +191,7 @@ describe('resuming', () => {
     await orders.rounds(30);
 
     expect(orders.runs()).toMatchObject([
-      { image: IMAGE, state: 'CANCELED' },
+      { image: IMAGE, state: 'FINISHED' },
       {
         image: NEXT_IMAGE,
         parallelism: 8,

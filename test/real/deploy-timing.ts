@@ -43,7 +43,7 @@ export async function timeDeploy(scene: DeployScene, deploy: Deploy): Promise<De
   const changeTime = Date.now();
   const [slotsTime, endTime, after] = await Promise.all([
     timeOf('slots of the new cluster', () => hasSlots(scene, before.status?.jobStatus?.parallelism ?? 0)),
-    timeOf('the end of the old job', async () => (await scene.jobStates(hash)).get(jobId) === 'CANCELED'),
+    timeOf('the end of the old job', async () => (await scene.jobStates(hash)).get(jobId) === 'FINISHED'),
     settle(),
   ]);
   const runTime = await startOfLastTask(scene, after);

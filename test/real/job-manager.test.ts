@@ -132,17 +132,21 @@ describe.each(flinkVersions)('a JobManager of Flink %s', (version) => {
 
   it('ends the job with a savepoint, and begins another from it, each once', async () => {
     await jobManager.submit(aSubmission(firstJob, programArgs));
-    const order = { jobId: firstJob, triggerId: trigger, cancelJob: true };
-    const ids = [await jobManager.triggerSavepoint(order), await jobManager.triggerSavepoint(order)];
+    const order = { jobId: firstJob, triggerId: trigger, drain: false };
+    const ids = [await jobManager.stop(order), await jobManager.stop(order)];
     const location = await eventually('a savepoint', () => locationOf(jobManager, firstJob), patience);
-    await waitForEnd(jobManager, firstJob);
+    await waitForEnd(jobManager, firstJob, 'FINISHED');
     const last = await eventually('the last checkpoints', () => jobManager.checkpoints(firstJob, true), patience);
+    // Neither a stop that comes late nor a cancel with the same id does anything more.
+    ids.push(await jobManager.stop(order), await jobManager.triggerSavepoint({ ...order, cancelJob: true }));
+    expect(await locationOf(jobManager, firstJob)).toBe(location);
     await jobManager.submit({ ...aSubmission(secondJob, programArgs), savepointPath: location });
     await eventually('a running job', () => runningVertices(jobManager, secondJob), patience);
 
-    expect(ids).toEqual([trigger, trigger]);
-    expect(last.latestSavepoint?.path).toBe(location);
-    expect(last.latestCompleted?.path).toContain(firstJob);
+    expect(ids).toEqual([trigger, trigger, trigger, trigger]);
+    expect(last.latestSavepoint).toMatchObject({ path: location, isFinal: true });
+    // Flink deletes the checkpoints of a job that is FINISHED.
+    expect(last.latestCompleted).toBeUndefined();
     const restored = { path: location, isSavepoint: true };
     expect((await jobManager.checkpoints(secondJob, false))?.latestRestored).toMatchObject(restored);
   });
@@ -202,8 +206,8 @@ function endOf(disposal: Disposal): Disposal | undefined {
   return disposal.state === 'InProgress' ? undefined : disposal;
 }
 
-async function waitForEnd(jobManager: JobManager, jobId: string): Promise<void> {
-  await eventually('the end', async () => (await jobManager.job(jobId))?.state === 'CANCELED', patience);
+async function waitForEnd(jobManager: JobManager, jobId: string, state = 'CANCELED'): Promise<void> {
+  await eventually('the end', async () => (await jobManager.job(jobId))?.state === state, patience);
 }
 
 function aSubmission(jobId: string, programArgs: string) {

@@ -84,7 +84,8 @@ export class Judge {
   #judge({ method, path, query, body }: SandboxRequest): void {
     if (method === 'POST' && path.endsWith('/run')) this.#judgeBeginnings();
     const cancels = method === 'PATCH' && query.get('mode') === 'cancel';
-    const saves = method === 'POST' && path.endsWith('/savepoints') && String(body).includes('"cancel-job":true');
+    const isCancelled = path.endsWith('/savepoints') && String(body).includes('"cancel-job":true');
+    const saves = method === 'POST' && (path.endsWith('/stop') || isCancelled);
     const [, id = ''] = /\/jobs\/([0-9a-f]{32})/.exec(path) ?? [];
     if ((cancels || saves) && this.#own.has(id) && !this.#isDeleting) this.#judgeEnd(id);
   }

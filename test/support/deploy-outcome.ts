@@ -84,8 +84,9 @@ function disposedOf({ sandbox }: Deployments): ReadonlySet<unknown> {
 
 /** Under which ids a savepoint was asked for, by the path of the job. */
 function triggersByJob({ sandbox }: Deployments): ReadonlyMap<string, readonly unknown[]> {
-  const triggers = sandbox.requests.filter(({ method, path }) => method === 'POST' && path.endsWith('/savepoints'));
-  const byJob = Map.groupBy(triggers, ({ path }) => path);
+  const saves = /\/(savepoints|stop)$/;
+  const triggers = sandbox.requests.filter(({ method, path }) => method === 'POST' && saves.test(path));
+  const byJob = Map.groupBy(triggers, ({ path }) => path.replace(saves, ''));
   const idsOf = (requests: typeof triggers) => requests.map(({ body }) => (body as { triggerId?: string }).triggerId);
   return new Map([...byJob].map(([path, requests]) => [path, [...new Set(idsOf(requests))]]));
 }

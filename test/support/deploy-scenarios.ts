@@ -60,9 +60,9 @@ function withHighAvailability({ spec, name, ...scenario }: RunningScenario): Sce
   return onceRunning({ ...scenario, name: `${name}, with high availability`, spec: { ...spec, flinkConfig } });
 }
 
-/** The first job was ended with a savepoint, and from there this one began: "orders:2 4". */
-function goneOnAs(job: string): object {
-  const runs = ['orders:1 4 CANCELED from nothing', `${job} RUNNING from savepoint`];
+/** The first job was stopped with a savepoint, or has another end, and from the savepoint this one began: "orders:2 4". */
+function goneOnAs(job: string, end = 'FINISHED'): object {
+  const runs = [`orders:1 4 ${end} from nothing`, `${job} RUNNING from savepoint`];
   return { phase: 'Running', savepoints: 1, runs };
 }
 
@@ -139,7 +139,7 @@ const rollBackParts: RunningScenario = {
     failure: 'JobMonitoringFailed',
     savepoints: 1,
     runs: [
-      'orders:1 4 CANCELED from nothing',
+      'orders:1 4 FINISHED from nothing',
       'orders:2 4 CANCELED from savepoint',
       'orders:1 4 RUNNING from savepoint',
     ],
@@ -213,7 +213,7 @@ export const lostSubmission = onceRunning({
   outcome: {
     phase: 'Running',
     savepoints: 1,
-    runs: ['orders:1 4 CANCELED from nothing', 'orders:2 4 LOST from savepoint', 'orders:2 4 RUNNING from savepoint'],
+    runs: ['orders:1 4 FINISHED from nothing', 'orders:2 4 LOST from savepoint', 'orders:2 4 RUNNING from savepoint'],
   },
 });
 
@@ -235,7 +235,7 @@ export const oldColourTornDown = onceRunning({
   spec: { deploymentMode: 'BlueGreen' },
   when: (deployments) => tearDown(deployments, 'deployHash'),
   isBlueGreen: true,
-  outcome: goneOnAs('orders:2 4'),
+  outcome: goneOnAs('orders:2 4', 'CANCELED'),
 });
 
 export const newColourTornDown = onceRunning({
@@ -271,7 +271,7 @@ const deletionParts: RunningScenario = {
   outcome: {
     phase: undefined,
     savepoints: 1,
-    runs: ['orders:1 4 CANCELED from nothing'],
+    runs: ['orders:1 4 FINISHED from nothing'],
     deployments: [],
     services: [],
     revisions: [],
@@ -288,7 +288,7 @@ export const suspension = onceRunning({
   outcome: {
     phase: 'Suspended',
     savepoints: 1,
-    runs: ['orders:1 4 CANCELED from nothing'],
+    runs: ['orders:1 4 FINISHED from nothing'],
     deployments: [],
     pods: [],
   },
@@ -336,15 +336,15 @@ export const savepointsTended = onceRunning({
     phase: 'Running',
     savepoints: 2,
     runs: [
-      'orders:1 4 CANCELED from nothing',
-      'orders:2 4 CANCELED from savepoint',
+      'orders:1 4 FINISHED from nothing',
+      'orders:2 4 FINISHED from savepoint',
       'orders:1 4 RUNNING from savepoint',
     ],
   },
 });
 
 function isSavepoint({ method, path }: { readonly method: string; readonly path: string }): boolean {
-  return method === 'POST' && path.endsWith('/savepoints');
+  return method === 'POST' && /\/(savepoints|stop)$/.test(path);
 }
 
 function suspend(deployments: Deployments, isWanted: boolean): void {

@@ -113,7 +113,8 @@ function expectExplained(times: TroubledTimes): void {
     if (!isSaid) times.complain(`it is not said what failed: ${describe(times)}`);
     return;
   }
-  const isSaid = running?.status === 'False' && ['JobLost', 'JobFailed', 'JobCanceled'].includes(running.reason);
+  const isSaid =
+    running?.status === 'False' && ['JobLost', 'JobFailed', 'JobCanceled', 'JobStopped'].includes(running.reason);
   if (!isSaid) times.complain(`it is not said what is wrong: ${describe(times)}`);
   const isToRestart = judge.specNow().restartPolicy === 'FromLatestCheckpoint' && running?.reason !== 'JobCanceled';
   if (isToRestart && judge.hasState()) times.complain(`the job is not started again: ${describe(times)}`);

@@ -27,7 +27,7 @@ function forceRollback(orders: Deployments): void {
   orders.edit((spec: ApplicationSpec) => ({ ...spec, forceRollback: true }));
 }
 
-const isCall = (request: string) => request.endsWith('/savepoints');
+const isCall = (request: string) => request.endsWith('/stop');
 /** Events apart, which only tell. */
 const isChange = (request: string) => !request.startsWith('GET') && !request.endsWith('/events');
 
@@ -52,7 +52,7 @@ it('waits for a call that is under way, and brings the job back that it has ende
   await slowRound();
   await orders.roundsUntil('DeployFailed');
 
-  expect(orders.runs()).toMatchObject([{ state: 'CANCELED' }, { state: 'RUNNING', image: 'orders:1' }]);
+  expect(orders.runs()).toMatchObject([{ state: 'FINISHED' }, { state: 'RUNNING', image: 'orders:1' }]);
   expect(orders.runs()[1]?.restoredFrom).toBe(orders.savepoints()[0]?.path);
   expectAloneAtAnyTime(orders);
 });

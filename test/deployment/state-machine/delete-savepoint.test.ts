@@ -16,7 +16,7 @@ it('tells the savepoint of a job that has ended with it, before the application 
   expect(told.status.savepointPath).toBe(SAVEPOINT);
   expect(told.effects).toEqual([]);
   expect(told.events).toMatchObject([
-    { reason: 'CanceledJob', message: `Canceled job ${OLD_JOB} with savepoint ${SAVEPOINT}` },
+    { reason: 'CanceledJob', message: `Ended job ${OLD_JOB} with savepoint ${SAVEPOINT}` },
   ]);
   expect(gone.effects).toEqual([{ kind: 'RemoveFinalizer' }]);
   expect(reasonsOf(gone)).toEqual([]);

@@ -15,6 +15,7 @@ import {
   midway,
   NEW,
   NEW_JOB,
+  NOW,
   OLD,
   OLD_JOB,
   oldJob,
@@ -62,17 +63,15 @@ describe('the beginning of a deletion', () => {
     expect(next.status).not.toHaveProperty('retryCount');
   });
 
-  it.each(['ClusterStarting', 'RollingBackJob', 'SubmittingJob'])(
-    'forgets a savepoint id that is left in %s',
-    (phase) => {
-      const next = midway(phase, { application: { isDeleting: true }, status: { savepointTriggerId: TRIGGER } });
+  it.each(['ClusterStarting', 'SubmittingJob'])('forgets a savepoint id that is left in %s', (phase) => {
+    const next = midway(phase, { application: { isDeleting: true }, status: { savepointTriggerId: TRIGGER } });
 
-      expect(next.status).not.toHaveProperty('savepointTriggerId');
-    },
-  );
+    expect(next.status).not.toHaveProperty('savepointTriggerId');
+  });
 
-  it('keeps the savepoint that is being taken, which cancels the job as well', () => {
-    const next = midway('Savepointing', { application: { isDeleting: true }, status: { savepointTriggerId: TRIGGER } });
+  // A second one would make the first fail, and the first ends the job, however late it comes.
+  it.each(['Savepointing', 'Recovering', 'RollingBackJob'])('keeps the savepoint that ends the job in %s', (phase) => {
+    const next = midway(phase, { application: { isDeleting: true }, status: { savepointTriggerId: TRIGGER } });
 
     expect(next.status).toMatchObject({ phase: 'Deleting', savepointTriggerId: TRIGGER });
   });
@@ -99,7 +98,7 @@ describe('a savepoint that cannot be asked for', () => {
   it('is asked for again for as long as there is time, however often that failed', () => {
     const next = saving({ status: { lastSeenError: refused, retryCount: 6 } });
 
-    expect(kindsOf(next)).toEqual(['TriggerSavepoint']);
+    expect(kindsOf(next)).toEqual(['StopJob']);
   });
 
   it('is given up when the time is over, with the cause', () => {
@@ -113,7 +112,7 @@ describe('a savepoint that cannot be asked for', () => {
 });
 
 describe('deleteMode Savepoint', () => {
-  it('writes an id down, then triggers it with cancel', () => {
+  it('writes an id down, then stops the job with it', () => {
     const announced = deleting();
     const triggered = saving();
 
@@ -122,11 +121,11 @@ describe('deleteMode Savepoint', () => {
     expect(reasonsOf(announced)).toEqual(['CancellingJob']);
     expect(triggered.effects).toEqual([
       {
-        kind: 'TriggerSavepoint',
+        kind: 'StopJob',
         hash: OLD,
         jobId: OLD_JOB,
         triggerId: announced.status.savepointTriggerId,
-        cancelJob: true,
+        drain: false,
       },
     ]);
   });
@@ -149,10 +148,12 @@ describe('deleteMode Savepoint', () => {
 
   it('tries a failed savepoint again under another id', () => {
     const failed = saving({ old: oldJob({ savepoint: { state: 'Failed', cause: 'full' } }) });
-    const retried = deleting({ status: failed.status });
+    const waiting = deleting({ status: failed.status, old: oldJob({}) });
+    const retried = deleting({ status: failed.status, now: NOW + 7_000 });
 
     expect(failed.status.deletion?.attempts).toBe(1);
     expect(reasonsOf(failed)).toEqual(['SavepointFailed']);
+    expect(waiting.status.savepointTriggerId).toBe(failed.status.savepointTriggerId);
     expect(retried.status.savepointTriggerId).not.toBe(failed.status.savepointTriggerId);
   });
 

@@ -48,12 +48,10 @@ describe('Savepointing', () => {
     expect(reasonsOf(next)).toEqual(['CancellingJob']);
   });
 
-  it('triggers the savepoint that was written down, on the old cluster, and cancels the job with it', () => {
+  it('stops the old job with the savepoint that was written down, on its cluster', () => {
     const next = midway('Savepointing', { status: SAVED });
 
-    expect(next.effects).toEqual([
-      { kind: 'TriggerSavepoint', hash: OLD, jobId: OLD_JOB, triggerId: TRIGGER, cancelJob: true },
-    ]);
+    expect(next.effects).toEqual([{ kind: 'StopJob', hash: OLD, jobId: OLD_JOB, triggerId: TRIGGER, drain: false }]);
   });
 
   it('leaves the job running in BlueGreen', () => {

@@ -125,8 +125,8 @@ describe('ending the job', () => {
 
     expect(noted.effects).toEqual([]);
     expect(noted.status.savepointTriggerId).toMatch(/^[0-9a-f]{32}$/);
-    expect(effectsOf(triggered, 'TriggerSavepoint')).toMatchObject([
-      { hash: OLD, jobId: OLD_JOB, triggerId: TRIGGER, cancelJob: true },
+    expect(effectsOf(triggered, 'StopJob')).toMatchObject([
+      { hash: OLD, jobId: OLD_JOB, triggerId: TRIGGER, drain: false },
     ]);
     expect(conditionOf(triggered, 'Deployed')).toMatchObject({ status: 'Unknown', reason: 'Suspending' });
   });

@@ -82,14 +82,28 @@ describe('F5: a savepoint that takes longer than 5 min counts as failed, and can
     expectAloneAtAnyTime(orders);
   });
 
-  it('F5: one that comes too late ends the deploy, and the old job goes on from it', async () => {
+  it('F5: one that comes too late is used all the same where there is no checkpoint', async () => {
     await anApplicationThat({ savepointSeconds: 400, checkpointFails: true });
 
     orders.changeImage();
     await orders.roundsUntil('Savepointing');
     await orders.rounds(10);
     for (let minutes = 0; minutes < 6; minutes += 1) await passMinute();
-    await orders.roundsUntil('RollingBackJob', { seconds: 0 });
+    await orders.roundsUntil('Running');
+
+    expect(orders.lastRun()).toMatchObject({ image: NEXT_IMAGE, restoredFrom: orders.savepoints()[0]?.path });
+    expect(orders.savepoints()).toHaveLength(1);
+    expectAloneAtAnyTime(orders);
+    await expectCounting();
+  });
+
+  it('F5: one that comes when the deploy has been given up ends the old job, which goes on from it', async () => {
+    await anApplicationThat({ savepointSeconds: 60 });
+
+    orders.changeImage();
+    await orders.roundsUntil(() => orders.sandbox.requests.some(({ path }) => path.endsWith('/stop')));
+    orders.edit((spec) => ({ ...spec, forceRollback: true }));
+    await orders.roundsUntil('RollingBackJob', { seconds: 10 });
     await orders.roundsUntil('DeployFailed');
 
     expect(orders.lastRun()).toMatchObject({ image: IMAGE, restoredFrom: orders.savepoints()[0]?.path });
@@ -128,7 +142,7 @@ describe('F6: two jobs can run at once', () => {
     await orders.roundsUntil('DeployFailed', { seconds: 900 });
 
     expect(orders.runs().map(({ image, state }) => [image, state])).toEqual([
-      [IMAGE, 'CANCELED'],
+      [IMAGE, 'FINISHED'],
       [NEXT_IMAGE, 'CANCELED'],
       [IMAGE, 'RUNNING'],
     ]);
