@@ -1,4 +1,4 @@
-// FlinkApplications that are deleted while their jobs run on real Flink.
+// FlinkApplications that are deleted while their jobs run on real Flink; the one to be saved in the foreground, as Argo CD deletes.
 import { access } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { flinkVersions } from './bench/flink-build.ts';
@@ -23,7 +23,8 @@ it.each(flinkVersions)(
     await scene.flink.waitForCount(jobId, ({ counted }) => counted > 0);
     const since = Date.now();
 
-    for (const name of names) await scene.delete(name);
+    await scene.delete('savepoint', 'Foreground');
+    for (const name of ['none', 'force-cancel']) await scene.delete(name);
     await scene.until('all gone', async () => {
       const found = await Promise.all(names.map((name) => scene.exists(name)));
       return !found.includes(true) && (await scene.objects()).length === 0 && (await scene.revisions()).length === 0;

@@ -152,8 +152,10 @@ export class DeployScene {
     await this.admin.send('PATCH', this.path(name), { spec }, mergePatch);
   }
 
-  async delete(name = 'orders'): Promise<void> {
-    await this.admin.send('DELETE', this.path(name));
+  /** @param propagationPolicy default Background; Argo CD deletes with Foreground */
+  async delete(name = 'orders', propagationPolicy?: 'Foreground'): Promise<void> {
+    const options = propagationPolicy && { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy };
+    await this.admin.send('DELETE', this.path(name), options);
   }
 
   async application(name = 'orders'): Promise<FlinkApplication> {
