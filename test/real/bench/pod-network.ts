@@ -11,6 +11,8 @@ const bridge = 'pods';
 // Apart from 10.77.0.0/16, which belongs to the loopback as a whole (run.ts).
 const prefix = '10.88';
 const gateway = `${prefix}.0.1`;
+/** Locally administered. */
+const bridgeMac = '02:00:0a:58:00:01';
 
 export interface PodNetwork {
   addPod(mounts: PodMounts): Promise<PodSandbox>;
@@ -34,7 +36,12 @@ export interface PodSandbox {
 /** Makes the bridge. There is one at a time: one that a test file left behind goes first. */
 export async function openPodNetwork(): Promise<PodNetwork> {
   await removeBridge();
-  await runIp([`link add ${bridge} type bridge`, `addr add ${gateway}/16 dev ${bridge}`, `link set ${bridge} up`]);
+  // With an address of its own. Otherwise it has that of a port, another one when that pod goes: for half a minute nobody reaches it then.
+  await runIp([
+    `link add ${bridge} address ${bridgeMac} type bridge`,
+    `addr add ${gateway}/16 dev ${bridge}`,
+    `link set ${bridge} up`,
+  ]);
   // No address comes back, as in a cluster at rest: whoever still uses one of a pod that is gone meets nobody.
   let addressCount = 1;
   // The kernel takes the links of namespaces that are gone away in its own time: those of the file before may still be there.
