@@ -250,6 +250,13 @@ describe.each(VERSIONS)('a JobManager of Flink %s', (version) => {
     });
   });
 
+  it('tells how often a job was restarted', async () => {
+    const { jobManager, jobId, asked } = await replay(version, 'job-metrics-get');
+
+    expect(await jobManager.restarts(jobId)).toBe(0);
+    expect(asked[0]?.url).toBe(`${PROXY}/jobs/${jobId}/metrics?get=numRestarts`);
+  });
+
   describe('tells of checkpoints', () => {
     it('how many there were, the last one, and what the job began with', async () => {
       const { jobManager, jobId, asked } = await replay(version, 'checkpoints-restored-own');
@@ -830,6 +837,19 @@ describe('a savepoint', () => {
   });
 });
 
+describe('a count of restarts', () => {
+  it.each([
+    ['not collected yet', [], undefined],
+    ['not among the metrics', [{ id: 'uptime', value: '3' }], undefined],
+    ['not a number', [{ id: 'numRestarts', value: 'NaN' }], undefined],
+    ['12', [{ id: 'numRestarts', value: '12' }], 12],
+  ])('that is %s', async (_, metrics, restarts) => {
+    const { jobManager } = await behindProxy(answering(200, metrics));
+
+    expect(await jobManager.restarts(JOB_ID)).toBe(restarts);
+  });
+});
+
 describe('a TaskManager', () => {
   it.each([
     ['pekko.tcp://flink@10.0.0.7:6122/user/rpc/taskmanager_0', '10.0.0.7'],
@@ -852,6 +872,7 @@ const METHODS: readonly (readonly [string, (jobManager: JobManager) => Promise<u
   ['GetCheckpointCounts', (jobManager) => jobManager.checkpoints(JOB_ID, false), 20],
   ['GetCheckpointConfig', (jobManager) => jobManager.checkpointConfig(JOB_ID), 20],
   ['GetExceptions', (jobManager) => jobManager.failures(JOB_ID), 20],
+  ['GetJobMetrics', (jobManager) => jobManager.restarts(JOB_ID), 20],
   ['GetResourceRequirements', (jobManager) => jobManager.resourceRequirements(JOB_ID), 20],
   ['CheckSavepointStatus', (jobManager) => jobManager.savepoint(JOB_ID, TRIGGER_ID), 3],
   ['GetJobPlan', (jobManager) => jobManager.plan(aSubmission()), 20],

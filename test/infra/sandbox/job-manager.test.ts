@@ -417,6 +417,21 @@ describe('a job', () => {
     expect((await job(1, '/exceptions')).json['root-exception']).toBe('java.lang.RuntimeException: the disk is full\n');
   });
 
+  it('tells of its restarts what was collected when somebody asked before, every 10 s at most', async () => {
+    await running();
+    const restarts = async () => (await job(1, '/metrics?get=uptime,numRestarts')).json;
+    const seen = [await restarts(), await restarts()];
+    sandbox.flink.failJob('flink', 'orders');
+
+    for (const seconds of [9, 1, 0]) {
+      pass(seconds);
+      seen.push(await restarts());
+    }
+
+    const counted = (value: string) => [{ id: 'numRestarts', value }];
+    expect(seen).toEqual([[], counted('0'), counted('0'), counted('0'), counted('1')]);
+  });
+
   it('is begun anew as often as its restart strategy says', async () => {
     const properties = {
       'restart-strategy.type': 'fixed-delay',
