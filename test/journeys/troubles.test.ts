@@ -47,7 +47,7 @@ it('begins a lost job without state where its checkpoint was deleted and its sta
 
   orders.edit((spec) => ({ ...spec, restartNonce: 'again' }));
   await orders.roundsUntil('DeployFailed', { seconds: 900 });
-  expect(orders.status().failedDeploy).toMatchObject({ reason: 'RollbackFailed' });
+  expect(orders.status().failedDeploy).toMatchObject({ reason: 'JobMonitoringFailed' });
   orders.edit((spec) => ({ ...spec, restartNonce: 'without state', savepointDisabled: true }));
   await orders.roundsUntil('Running');
 
@@ -59,7 +59,7 @@ it.each([
   ['FAILED', (orders: Deployments) => orders.failJob({ isFatal: true })],
   ['cancelled', (orders: Deployments) => orders.sandbox.flink.cancelJob(NAMESPACE, 'orders')],
 ])(
-  'gives an application whose job is %s another size on a new cluster, though it scales in place',
+  'gives an application whose job is %s its recorded size on a new cluster, though it scales in place',
   async (_word, end) => {
     const orders = await aTroubledApplication({ scaleMode: 'InPlace' });
     await orders.roundsUntil(() => orders.status().jobStatus?.lastCheckpoint !== undefined);
@@ -67,6 +67,9 @@ it.each([
     await orders.rounds(10);
 
     await orders.scale(4);
+    await orders.rounds(10);
+    expect(orders.runs()).toHaveLength(1);
+    orders.edit((spec) => ({ ...spec, restartNonce: 'again' }));
     await orders.roundsUntil(() => (orders.lastRun()?.parallelism ?? 0) === 8, { seconds: 900 });
     await orders.roundsUntil('Running');
 
