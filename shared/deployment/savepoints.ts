@@ -140,7 +140,8 @@ function takePeriodic(scene: Scene): Transition | undefined {
   if (current?.triggerId !== undefined) return followPeriodic(scene, current);
   if (options.periodicSavepointSeconds === undefined) return current && forgetPeriodic(scene);
   const mayTry = current?.retryTime === undefined || isPast(current.retryTime, now);
-  if (job?.state !== 'RUNNING' || hash === '' || !mayTry) return undefined;
+  // Of a job in BATCH mode Flink takes none.
+  if (job?.state !== 'RUNNING' || job.isBatch || hash === '' || !mayTry) return undefined;
   if (now < lastSavepointTime(scene, job.startTime) + options.periodicSavepointSeconds * 1000) return undefined;
   const startTime = after(now, 0);
   const triggerId = deriveId(application.uid, 'periodic', jobId, startTime);

@@ -154,6 +154,10 @@ describe('periodic savepoints', () => {
     expect(atRest({ spec: HOURLY, old: oldJob({ state }) }).status).not.toHaveProperty('periodicSavepoint');
   });
 
+  it('are not taken of a job in BATCH mode', () => {
+    expect(atRest({ spec: HOURLY, old: oldJob({ isBatch: true }) }).status).not.toHaveProperty('periodicSavepoint');
+  });
+
   it('are not begun while a deploy is in progress, nor when one begins', () => {
     const deploying = midway('ClusterStarting', { spec: HOURLY });
     const beginning = atRest({ spec: { ...HOURLY, image: 'orders:2' } });
