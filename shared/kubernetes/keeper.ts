@@ -2,7 +2,7 @@
 // deleted in the foreground before the object itself goes, whether or not its references say blockOwnerDeletion and whatever
 // finalizer the owner has: the pods would be gone before the savepoint. An object that has another owner as well only loses the
 // reference to the first one. So Deployments and Services have two: the application, and this keeper, a ControllerRevision that
-// belongs to nobody and goes when the application may. (decisions/0015)
+// belongs to nobody and goes when the application may. (decisions/0018)
 
 import * as z from 'zod';
 import { parseAnswer } from './answers.ts';
