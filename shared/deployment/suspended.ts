@@ -5,7 +5,7 @@ import { beginNewCluster } from './begin.ts';
 import { leftoverHashes, removal } from './remove-cluster.ts';
 import { normal, type Scene, stay, type Transition, telling } from './scene.ts';
 import { clauses } from './sentences.ts';
-import { beginningPath, isSuspensionWanted } from './suspension.ts';
+import { beginningPath, holdsJob, isSuspensionWanted } from './suspension.ts';
 
 export function keepSuspended(scene: Scene): Transition {
   const { desired } = scene;
@@ -24,12 +24,13 @@ export function keepSuspended(scene: Scene): Transition {
 /** How things stand, for a condition. */
 export function describeSuspension(scene: Scene): string {
   const { desired, status } = scene;
-  const { revision, savepointTime } = status.suspension ?? {};
+  const { savepointTime } = status.suspension ?? {};
+  const isResumed = holdsJob(status.suspension);
   const path = beginningPath(scene);
   const saved = savepointTime === undefined ? '' : `, saved at ${savepointTime}`;
-  const from = path === '' ? 'without state' : `from ${path}${revision === undefined ? '' : saved}`;
+  const from = path === '' ? 'without state' : `from ${path}${isResumed ? saved : ''}`;
   const target = 'name' in desired ? desired.name : 'the application';
-  const verb = revision === undefined ? 'is deployed' : 'resumes';
+  const verb = isResumed ? 'resumes' : 'is deployed';
   if (isSuspensionWanted(scene)) return `${target} ${verb} ${from} when spec.suspend is false`;
   const refusal = findRefusal(scene)?.message;
   const why = 'faults' in desired ? `the spec cannot be deployed: ${clauses(...desired.faults)}` : refusal;

@@ -143,6 +143,11 @@ function rememberFailure({ status, desired, now }: Scene, failure: Failure): Fai
 
 /** Where a job begins that has none before it: where it was suspended, or as the user says of a first one. */
 export function beginningPath({ status, options }: Scene): string {
-  if (status.suspension?.revision === undefined) return options.firstSavepointPath;
-  return options.isSavepointDisabled ? '' : (status.suspension.savepointPath ?? '');
+  if (!holdsJob(status.suspension)) return options.firstSavepointPath;
+  return options.isSavepointDisabled ? '' : (status.suspension?.savepointPath ?? '');
+}
+
+/** Whether a job was ended for it. Of one that another operator had deployed nobody knows the revision. */
+export function holdsJob({ revision, jobId, savepointPath }: Partial<Suspension> = {}): boolean {
+  return [revision, jobId, savepointPath].some((trace) => trace !== undefined);
 }

@@ -279,7 +279,7 @@ export interface ApplicationStatus {
 export interface Suspension {
   /** Since when. */
   readonly time: string;
-  /** Name of the ControllerRevision that ran; absent: nothing had been deployed. */
+  /** Name of the ControllerRevision that ran; absent: nothing had been deployed, or by another operator. */
   readonly revision?: string;
   /** Of the job that was ended. */
   readonly jobId?: string;

@@ -470,6 +470,7 @@ describe('a first deploy', () => {
   it.each`
     what                              | suspension                                                      | spec                             | path
     ${'a suspended application'}      | ${{ time: '', revision: 'orders-1', savepointPath: SAVEPOINT }} | ${{}}                            | ${SAVEPOINT}
+    ${'one of another operator'}      | ${{ time: '', jobId: OLD_JOB, savepointPath: SAVEPOINT }}       | ${{}}                            | ${SAVEPOINT}
     ${'one suspended without state'}  | ${{ time: '', revision: 'orders-1' }}                           | ${{ savepointPath: 's3://own' }} | ${''}
     ${'one that was never deployed'}  | ${{ time: '' }}                                                 | ${{ savepointPath: 's3://own' }} | ${'s3://own'}
     ${'one that was never suspended'} | ${undefined}                                                    | ${{ savepointPath: 's3://own' }} | ${'s3://own'}
@@ -477,6 +478,19 @@ describe('a first deploy', () => {
     const next = firstDeploy('Savepointing', { spec, status: { suspension } });
 
     expect(next.status).toMatchObject({ phase: 'SubmittingJob', savepointPath: path });
+  });
+
+  it('of an application that another operator had deployed begins where that one’s job was ended', () => {
+    const ended = suspending('Savepointing', {
+      status: without(['currentRevision'], { savepointPath: SAVEPOINT }),
+      rollout: { revision: '' },
+      old: oldJob({ state: 'FINISHED', savepoint: { state: 'Completed', location: SAVEPOINT } }),
+    });
+    const { suspension = { time: '' } } = ended.status;
+    const next = suspended({ spec: {}, status: { suspension } });
+
+    expect(conditionOf(ended, 'Deployed')?.message).toContain(`resumes from ${SAVEPOINT}`);
+    expect(next.events).toMatchObject([{ reason: 'Resuming', message: expect.stringContaining(SAVEPOINT) }]);
   });
 
   it('of a suspended application begins without state where savepointDisabled is set by then', () => {
