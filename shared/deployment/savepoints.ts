@@ -2,6 +2,7 @@
 // runs more are taken, if the spec asks for it, and those are disposed of that are more than are kept, never one that is needed.
 
 import { deriveId } from './ids.ts';
+import { isWithinWindow } from './rollback-window.ts';
 import {
   after,
   currentRevision,
@@ -232,9 +233,10 @@ function withoutId({ triggerId: _, ...disposal }: SavepointDisposal): SavepointD
 }
 
 /** More than are kept, or older, the oldest first; never the newest, nor one from which anything may yet begin. */
-function disposableOf({ status, options, now, application }: Scene): readonly SavepointRecord[] {
+function disposableOf(scene: Scene): readonly SavepointRecord[] {
+  const { status, options, now, application } = scene;
   const { savepointHistory: history } = options;
-  const { savepoints = [], jobStatus, suspension, savepointPath, versionStatuses = [] } = status;
+  const { savepoints = [], jobStatus, suspension, savepointPath, versionStatuses = [], previousDeploy } = status;
   if (history === undefined || status.rollout !== undefined) return [];
   const { maxCount = Number.POSITIVE_INFINITY, maxAgeSeconds = Number.POSITIVE_INFINITY } = history;
   const spec = 'value' in application.spec ? application.spec.value : undefined;
@@ -243,6 +245,7 @@ function disposableOf({ status, options, now, application }: Scene): readonly Sa
     savepoints.at(-1)?.path,
     savepointPath,
     suspension?.savepointPath,
+    isWithinWindow(scene) ? previousDeploy?.savepointPath : undefined,
     spec?.savepointPath,
     spec?.savepointInfo?.savepointLocation,
     ...jobs.flatMap((job) => [job?.restorePath, job?.lastCheckpoint]),

@@ -13,6 +13,7 @@ import {
   inSeconds,
   kindsOf,
   midway,
+  NEW_REVISION,
   NOW,
   OLD,
   OLD_JOB,
@@ -355,6 +356,16 @@ describe('savepointHistory', () => {
   });
 
   const jobStatus = { jobID: OLD_JOB, state: 'RUNNING' };
+  const PREVIOUS = { revision: NEW_REVISION.name, savepointPath: 's3://1' };
+
+  it('disposes of what a version could have been rolled back to when its window is over', () => {
+    const next = atRest({
+      spec: { ...KEEPS_TWO, rollbackWindowSeconds: 600 },
+      status: { savepoints: records(3), previousDeploy: { ...PREVIOUS, time: secondsAgo(600) } },
+    });
+
+    expect(next.status.savepointDisposal).toEqual({ path: 's3://1' });
+  });
 
   it.each`
     what                                                                                      | parts
@@ -363,6 +374,7 @@ describe('savepointHistory', () => {
     ${'where it was begun from, before its tasks failed and were restored from a checkpoint'} | ${{ status: { jobStatus: { ...jobStatus, restorePath: CHECKPOINT }, savepoints: [{ ...aRecord('s3://1', 9000), restoredJobId: OLD_JOB }, ...records(3).slice(1)] } }}
     ${'what Flink owns'}                                                                      | ${{ status: { jobStatus: { ...jobStatus, restorePath: 's3://1' }, savepoints: [{ ...aRecord('s3://1', 9000), restoredJobId: OLD_JOB, isClaimed: true }, ...records(3).slice(1)] } }}
     ${'what is on record as the last checkpoint'}                                             | ${{ status: { jobStatus: { ...jobStatus, lastCheckpoint: 's3://1' } } }}
+    ${'where what was deployed before begins, within its window'}                             | ${{ spec: { ...KEEPS_TWO, rollbackWindowSeconds: 600 }, status: { previousDeploy: { ...PREVIOUS, time: secondsAgo(599) } } }}
     ${'where the user wants the application to begin'}                                        | ${{ spec: { ...KEEPS_TWO, savepointPath: 's3://1' } }}
     ${'any of them while the job does not run'}                                               | ${{ old: oldJob({ state: 'FAILED' }) }}
     ${'any of them while its JobManager is silent'}                                           | ${{ old: oldJob({ state: 'SILENT' }) }}
