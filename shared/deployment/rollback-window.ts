@@ -29,13 +29,17 @@ export function isWithinWindow({ status, options, now }: Scene): boolean {
   return previousDeploy !== undefined && seconds !== undefined && !isPast(previousDeploy.time, now, seconds);
 }
 
-/** What a deploy that has just succeeded could be taken back to; undefined where nobody wants that, or nothing was there before. */
+/**
+ * What a deploy that has just succeeded could be taken back to; undefined where nobody wants that, nothing was there before, or the
+ * job before had ended: that stays ended.
+ */
 export function previousDeployOf(scene: Scene): PreviousDeploy | undefined {
   const { status, options, now } = scene;
   const { currentRevision: revision, savepointPath } = status;
-  const { kind, rollsBackTo } = rolloutOf(scene);
+  const { kind, rollsBackTo, oldJobEnd } = rolloutOf(scene);
   const isAnother = kind === 'NewCluster' && rollsBackTo === undefined && !isFirstDeploy(scene) && !isBlueGreen(scene);
-  if (options.rollbackWindowSeconds === undefined || revision === undefined || !isAnother) return undefined;
+  const mayReturn = isAnother && oldJobEnd === undefined;
+  if (options.rollbackWindowSeconds === undefined || revision === undefined || !mayReturn) return undefined;
   return { revision, time: after(now, 0), ...(savepointPath && { savepointPath }) };
 }
 

@@ -139,6 +139,16 @@ describe('what can be rolled back to', () => {
     expect(first.status).toMatchObject({ phase: 'Running' });
     expect(first.status).not.toHaveProperty('previousDeploy');
   });
+
+  it.each(['FINISHED', 'STOPPED', 'CANCELED', 'FAILED', 'LOST'])(
+    'is not a job that was %s before the deploy: what has ended stays ended',
+    (oldJobEnd) => {
+      const next = midway('SubmittingJob', { ...up, spec: HOUR, rollout: { ...up.rollout, oldJobEnd } });
+
+      expect(next.status).toMatchObject({ phase: 'Running', currentRevision: NEW_REVISION.name });
+      expect(next.status).not.toHaveProperty('previousDeploy');
+    },
+  );
 });
 
 /** orders:1 is taken back, orders:2 is on its way again. */
