@@ -243,6 +243,7 @@ export function cancelOldJob(scene: Scene): Transition {
   if (isFirstDeploy(scene)) return goOnFrom(scene, beginningPath(scene));
   const { state, id } = oldJobOf(scene);
   if (isSuspensionWithdrawn(scene)) return rollBack(scene, WITHDRAWN);
+  if (state === 'FinishedOrStopped' && !isPast(rolloutOf(scene).deadline, scene.now)) return stay(scene);
   if (state === 'Finished')
     return rolloutOf(scene).rollsBackTo ? failDeploy(scene, FINISHED) : leaveFinished(scene, id);
   if (hasEnded(state)) return goOnFrom(scene, rolloutOf(scene).rollsBackTo?.savepointPath ?? '');

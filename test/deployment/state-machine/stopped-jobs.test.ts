@@ -6,6 +6,7 @@ import type { JobView, Savepoint } from '../../../shared/deployment/types.ts';
 import {
   aJob,
   aJobManager,
+  aRevision,
   atRest,
   CHECKPOINT,
   completed,
@@ -16,6 +17,7 @@ import {
   newJob,
   OLD,
   OLD_JOB,
+  OLD_REVISION,
   oldJob,
   reasonsOf,
   SAVEPOINT,
@@ -132,6 +134,22 @@ describe('Savepointing', () => {
 
     expect(next.status.phase).toBe('Recovering');
     expect(then.status).toMatchObject({ phase: 'SubmittingJob', savepointPath: SAVEPOINT });
+  });
+});
+
+describe('Cancelling', () => {
+  it('waits for the word on a job that has just ended: replicas alone start no finished job again', () => {
+    const bigger = aRevision({ image: 'orders:1', taskManagerConfig: { replicas: 4 } });
+    const cancelling = (parts: SceneParts) =>
+      midway('Cancelling', {
+        spec: { image: 'orders:1', savepointDisabled: true },
+        rollout: { revision: bigger.name },
+        seen: { revisions: [OLD_REVISION, bigger] },
+        ...parts,
+      });
+
+    expect(cancelling({ old: unsettled() })).toMatchObject({ status: { phase: 'Cancelling' }, effects: [] });
+    expect(reasonsOf(cancelling({ old: oldJob(FINISHED) }))).toContain('DeployWithdrawn');
   });
 });
 
