@@ -29,7 +29,7 @@ describe('a version that loops within the window', () => {
     await orders.rounds(20);
 
     expect(orders.runs()).toMatchObject([
-      { image: IMAGE, state: 'CANCELED' },
+      { image: IMAGE, state: 'FINISHED' },
       { image: NEXT_IMAGE, state: 'CANCELED' },
       { image: IMAGE, state: 'RUNNING', restoredFrom: savepoint?.path, startCount: savepoint?.count },
     ]);

@@ -148,7 +148,7 @@ function addUp(requests: readonly Request[], { changeTime, slotsTime, endTime, r
     added: {
       creating: created - round.startTime,
       planning: Math.max(0, plan.startTime - Math.max(slotsTime, created)),
-      saving: order(/\/savepoints$/).startTime - plan.endTime,
+      saving: order(/\/stop$/).startTime - plan.endTime,
       submitting: Math.max(0, run.startTime - endTime),
       finishing: running - Math.max(runTime, run.endTime),
     },
