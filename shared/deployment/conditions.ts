@@ -9,6 +9,7 @@ import { isForeign } from './foreign-status.ts';
 import { isGone } from './health.ts';
 import {
   blockersOf,
+  causeOf,
   clusterOf,
   isBlueGreen,
   jobStateAt,
@@ -253,11 +254,6 @@ function nothingRuns({ message }: Failure): string {
 
 function unreadableCause(view: JobView | undefined): string {
   return view !== undefined && 'unreadable' in view.job ? view.job.unreadable : 'its JobManager was not asked';
-}
-
-function causeOf(view: JobView | undefined): string {
-  const cause = known(view?.failures)?.cause;
-  return cause ? `: ${cause}` : '';
 }
 
 /** What happens next to a job that is gone, or what keeps it from happening. */

@@ -2,7 +2,7 @@
 // changes, not at every look.
 
 import { LOOP_FAILURES, LOOP_SECONDS } from './health.ts';
-import { isTearingDown, jobViewOf, known, normal, type Scene, STOPPED, warning } from './scene.ts';
+import { causeOf, isTearingDown, jobViewOf, normal, type Scene, STOPPED, warning } from './scene.ts';
 import type { ApplicationStatus, Event, JobStatus } from './types.ts';
 
 /** @param after the status as it was just seen; `scene` has the one before */
@@ -41,7 +41,8 @@ function tellOfEnd(scene: Scene, { before = {}, after = {}, hash }: Seen): reado
   const { jobID, state } = after;
   if (state === before.state || jobID !== before.jobID || isBeingDeployed(scene, jobID)) return [];
   if (state === 'LOST') return [warning('JobLost', `The JobManager does not know job ${jobID} any more`)];
-  if (state === 'FAILED') return [warning('JobFailed', `Job ${jobID} has failed${causeIn(scene, hash, jobID)}`)];
+  if (state === 'FAILED')
+    return [warning('JobFailed', `Job ${jobID} has failed${causeOf(jobViewOf(scene, hash, jobID))}`)];
   if (state === 'FINISHED') return [normal('JobFinished', `Job ${jobID} has finished`)];
   if (state === STOPPED)
     return [
@@ -58,13 +59,7 @@ function tellOfLoop(scene: Scene, { before = {}, after = {}, hash }: Seen): read
   const minutes = `${LOOP_SECONDS / 60} minutes`;
   if (restartLoopTime !== undefined) {
     const often = `Job ${jobID} has failed ${LOOP_FAILURES} times within ${minutes}`;
-    return [warning('JobRestartLoop', `${often}${causeIn(scene, hash, jobID)}`)];
+    return [warning('JobRestartLoop', `${often}${causeOf(jobViewOf(scene, hash, jobID))}`)];
   }
   return state === 'RUNNING' ? [normal('JobStable', `Job ${jobID} has not failed for ${minutes}`)] : [];
-}
-
-/** For the end of a sentence. */
-function causeIn(scene: Scene, hash: string | undefined, jobID: string | undefined): string {
-  const cause = known(jobViewOf(scene, hash, jobID)?.failures)?.cause;
-  return cause ? `: ${cause}` : '';
 }

@@ -4,6 +4,7 @@
 import { beginRollback } from './begin.ts';
 import {
   after,
+  causeOf,
   currentRevision,
   deployedJobView,
   forgetDeploy,
@@ -12,7 +13,6 @@ import {
   isFirstDeploy,
   isPast,
   jobStateOf,
-  known,
   rolloutOf,
   type Scene,
   type Transition,
@@ -66,8 +66,7 @@ export function rollBackVersion(scene: Scene): Transition | undefined {
 function findFailure(scene: Scene): Failure | undefined {
   const { jobID, restartLoopTime } = scene.status.jobStatus ?? {};
   const view = deployedJobView(scene);
-  const cause = known(view?.failures)?.cause;
-  const why = cause ? `: ${cause}` : '';
+  const why = causeOf(view);
   const since = `after ${scene.status.currentRevision} was deployed`;
   switch (jobStateOf(view)) {
     case 'Failed':

@@ -379,6 +379,12 @@ export function known<T>(reading: { readonly value: T } | { readonly unreadable:
   return reading !== undefined && 'value' in reading ? reading.value : undefined;
 }
 
+/** Why a job has failed last, for the end of a sentence: ": …"; empty where that is not known. */
+export function causeOf(view: JobView | undefined): string {
+  const cause = known(view?.failures)?.cause;
+  return cause ? `: ${cause}` : '';
+}
+
 /** An instant as many seconds from now, RFC 3339. */
 export function after(now: number, seconds: number): string {
   return formatTime(now + seconds * 1000);

@@ -127,10 +127,11 @@ function finish(scene: Scene, transition: Transition): Step {
 }
 
 /**
- * What has to hold whenever the application may be deleted. First the finalizer: whoever replaces the object (kubectl replace, clients that create or replace) takes the finalizer away with everything else that
- * is not in their manifest. It is restored before anything else is done: without it a deletion takes no savepoint. Then a keeper
- * for objects that were made without one, by Lyft's operator or by Headrace before it knew of it. Before the first deploy there is
- * nothing to lose, and once the object is being deleted no finalizer can be added.
+ * What has to hold whenever the application may be deleted. First the finalizer: whoever replaces the object (kubectl replace,
+ * clients that create or replace) removes it with everything else that is not in their manifest. It is restored before anything
+ * else is done: without it a deletion takes no savepoint. Then a keeper for objects that were made without one, by Lyft's operator
+ * or by an older Headrace. Before the first deploy there is nothing to lose, and once the object is being deleted no finalizer can
+ * be added.
  */
 function protect(scene: Scene, effects: readonly Effect[]): readonly Effect[] {
   const { application, status } = scene;

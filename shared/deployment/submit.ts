@@ -9,6 +9,7 @@ import { previousDeployOf } from './rollback-window.ts';
 import {
   after,
   asJob,
+  causeOf,
   clusterOf,
   exhaustion,
   forgetDeploy,
@@ -307,7 +308,7 @@ export function judgeStart(scene: Scene, job: Job, view: JobView | undefined): V
   const { now, options } = scene;
   const { id, state, vertices } = job;
   const failures = known(view?.failures);
-  const why = failures?.cause ? `: ${failures.cause}` : '';
+  const why = causeOf(view);
   if (state === 'FINISHED') return 'Up';
   // The cause is known some seconds after the state, and is not recorded later.
   const mayBeKnownLater = failures === undefined && !isPast(rolloutOf(scene).deadline, now, CAUSE_GRACE_SECONDS);

@@ -167,7 +167,7 @@ export interface TaskManagerConfig extends PodConfig {
 
 /** Everything that one revision makes real; the data of its ControllerRevision, never changed once written. */
 export interface Revision {
-  /** Of the FlinkApplication, without those that only deployment tools read. */
+  /** Of the FlinkApplication, without those that are true of it alone (handedToPods). */
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly spec: DeployedSpec;
@@ -390,7 +390,7 @@ export interface Rollout {
   readonly lostJobs?: number;
   /** When an id was last given up because its JobManager had been started again. */
   readonly idReplacedTime?: string;
-  /** How often that has failed. */
+  /** How often bringing the old job back has failed. */
   readonly rollbacks?: number;
   /** Savepoints and submissions that were written down so far: each has an id of its own. */
   readonly attempts?: number;
