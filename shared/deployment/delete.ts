@@ -19,6 +19,7 @@ import {
   jobStateOf,
   jobViewOf,
   known,
+  LOST,
   normal,
   note,
   type Scene,
@@ -108,7 +109,7 @@ function findLostJob({
   const isThere = observation.clusters.get(hash)?.jobManager !== undefined;
   if (isThere || (savepointPath && !isNew)) return undefined;
   const isKnownToHaveEnded = jobStatus?.jobID === id && hasEnded(classify(jobStatus.state ?? ''));
-  return isKnownToHaveEnded || jobStatus?.state === 'LOST' ? undefined : { hash, id };
+  return isKnownToHaveEnded || jobStatus?.state === LOST ? undefined : { hash, id };
 }
 
 interface DoomedJob {

@@ -11,6 +11,7 @@ import {
   hasEnded,
   isBlueGreen,
   type JobState,
+  LOST,
   lastKnownState,
   normal,
   rolloutOf,
@@ -123,7 +124,7 @@ const WORDS: Partial<Record<JobState, string>> = {
   Stopped: STOPPED,
   Canceled: 'CANCELED',
   Failed: 'FAILED',
-  Lost: 'LOST',
+  Lost: LOST,
 };
 
 /** Whether a job has come to its end by itself: no savepoint ended it. */

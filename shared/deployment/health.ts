@@ -1,7 +1,7 @@
 // What clusterStatus and jobStatus say: the print columns of kubectl, the counts that an HPA reads, the health a person trusts.
 
 import { formatTime } from '../units.ts';
-import { classify, ENDS, hasEnded, type JobState, jobStateOf, known, STOPPED } from './scene.ts';
+import { classify, ENDS, hasEnded, type JobState, jobStateOf, known, LOST, STOPPED } from './scene.ts';
 import type {
   Checkpoints,
   Cluster,
@@ -118,9 +118,6 @@ export function describeEnd(job: JobStatus): JobStatus {
   const hasItself = job.state === LOST || hasEnded(classify(job.state ?? ''));
   return { ...past, state: hasItself ? (job.state ?? LOST) : LOST, health: 'Red', runningTasks: 0 };
 }
-
-/** Not a word of Flink: its JobManager does not know the job any more. */
-const LOST = 'LOST';
 
 function describeCheckpoints(checkpoints: Checkpoints | undefined): Partial<JobStatus> {
   if (checkpoints === undefined) return {};

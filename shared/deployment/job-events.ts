@@ -2,7 +2,7 @@
 // changes, not at every look.
 
 import { LOOP_FAILURES, LOOP_SECONDS } from './health.ts';
-import { causeOf, isTearingDown, jobViewOf, normal, type Scene, STOPPED, warning } from './scene.ts';
+import { causeOf, isTearingDown, jobViewOf, LOST, normal, type Scene, STOPPED, warning } from './scene.ts';
 import type { ApplicationStatus, Event, JobStatus } from './types.ts';
 
 /** @param after the status as it was just seen; `scene` has the one before */
@@ -40,7 +40,7 @@ function updating({ versionStatuses }: ApplicationStatus): JobStatus | undefined
 function tellOfEnd(scene: Scene, { before = {}, after = {}, hash }: Seen): readonly Event[] {
   const { jobID, state } = after;
   if (state === before.state || jobID !== before.jobID || isBeingDeployed(scene, jobID)) return [];
-  if (state === 'LOST') return [warning('JobLost', `The JobManager does not know job ${jobID} any more`)];
+  if (state === LOST) return [warning('JobLost', `The JobManager does not know job ${jobID} any more`)];
   if (state === 'FAILED')
     return [warning('JobFailed', `Job ${jobID} has failed${causeOf(jobViewOf(scene, hash, jobID))}`)];
   if (state === 'FINISHED') return [normal('JobFinished', `Job ${jobID} has finished`)];

@@ -327,6 +327,9 @@ export function lastKnownState(scene: Scene): JobState {
 /** Not a word of Flink: it calls a job FINISHED that was stopped with a savepoint. */
 export const STOPPED = 'STOPPED';
 
+/** Nor is this: a JobManager does not know the job any more. */
+export const LOST = 'LOST';
+
 /** Words for the end of a job. What has been seen of one that has come to it stays so, whatever is said of it later. */
 export const ENDS: readonly string[] = ['FINISHED', STOPPED, 'CANCELED', 'FAILED'];
 
