@@ -1,5 +1,6 @@
 // How a deploy fails: what is remembered of it, and how long it is before the same revision is tried again.
 
+import { type Backoff, JOB_RESTARTED, JOB_UNTOUCHED, waitAfter } from './backoff.ts';
 import { areSameButForSize } from './identity.ts';
 import { deriveId } from './ids.ts';
 import { failVersionRollback } from './rollback-window.ts';
@@ -27,17 +28,6 @@ const FINAL_REASONS = ['ForcedRollback'];
 
 /** The old job was stopped and did not come back. */
 export const ROLLBACK_FAILED = 'RollbackFailed';
-
-/** The first wait and the longest, seconds; each failure in a row doubles it. */
-interface Backoff {
-  readonly first: number;
-  readonly longest: number;
-}
-
-/** 5, 10, 20, 40 minutes, then an hour each: what ran went on undisturbed, so trying costs nothing but pods. */
-const PATIENT: Backoff = { first: 300, longest: 3600 };
-/** Half an hour to six: each try has stopped the job for a while. */
-const WARY: Backoff = { first: 1800, longest: 21_600 };
 
 /**
  * Ends a deploy that has failed. What ran before goes on, or has just been brought back; the spec stays as it was written, and
@@ -82,7 +72,7 @@ function rememberFailure(scene: Scene, failure: Failure): FailedDeploy {
   return {
     ...describeFailure(scene, failure),
     attempts: before + 1,
-    ...(backoff && { retryTime: after(now, Math.min(backoff.first * 2 ** before, backoff.longest)) }),
+    ...(backoff && { retryTime: after(now, waitAfter(before, backoff)) }),
     ...(earlier && { earlier }),
   };
 }
@@ -126,10 +116,10 @@ export function describeFailure(
 /** A job that had to be brought back is not risked again, unless it was only to be given another size. */
 function findBackoff(scene: Scene, reason: string): Backoff | undefined {
   if (FINAL_REASONS.includes(reason)) return undefined;
-  if (rolloutOf(scene).failure === undefined) return PATIENT;
+  if (rolloutOf(scene).failure === undefined) return JOB_UNTOUCHED;
   const [target, current] = [targetRevision(scene), currentRevision(scene)];
   const isRescale = target && current && areSameButForSize(target, current, scene.options.excludedMetadata);
-  return isRescale ? WARY : undefined;
+  return isRescale ? JOB_RESTARTED : undefined;
 }
 
 /** The colour that did not come up is forgotten; on a first deploy the next attempt begins with the first colour again. */

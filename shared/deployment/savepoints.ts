@@ -1,6 +1,7 @@
 // The savepoints that Headrace has taken: each is recorded when it is seen to be complete, whatever it was taken for. While the job
 // runs more are taken, if the spec asks for it, and those are disposed of that are more than are kept, never one that is needed.
 
+import { JOB_UNTOUCHED, waitAfter } from './backoff.ts';
 import { deriveId } from './ids.ts';
 import { isWithinWindow } from './rollback-window.ts';
 import {
@@ -258,13 +259,9 @@ function disposableOf(scene: Scene): readonly SavepointRecord[] {
   return savepoints.filter((record, index) => isBeyond(record, index) && !isNeeded(record));
 }
 
-/** 5, 10, 20, 40 minutes, then an hour each, seconds. */
-const FIRST_WAIT_SECONDS = 300;
-const LONGEST_WAIT_SECONDS = 3600;
-
 function nextFailure(failures = 0, cause: string, now: number) {
-  const seconds = Math.min(FIRST_WAIT_SECONDS * 2 ** failures, LONGEST_WAIT_SECONDS);
-  return { failures: failures + 1, message: cause.slice(0, 1000), retryTime: after(now, seconds) };
+  const retryTime = after(now, waitAfter(failures, JOB_UNTOUCHED));
+  return { failures: failures + 1, message: cause.slice(0, 1000), retryTime };
 }
 
 /** It is told once that they fail; the status says how often, and when the next is tried. */

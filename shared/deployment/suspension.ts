@@ -1,6 +1,7 @@
 // Suspending: the job is ended as a deploy would end it, with its state safe, and what is left is where it resumes from. A job
 // that cannot be saved runs on, and it is said why.
 
+import { JOB_UNTOUCHED, waitAfter } from './backoff.ts';
 import { endBefore } from './ended-jobs.ts';
 import {
   after,
@@ -111,10 +112,6 @@ function enterSuspended({ status }: Scene, suspension: Suspension): Transition {
   return { status: next, effects: [], events: [] };
 }
 
-/** 5, 10, 20, 40 minutes, then an hour each, seconds: the job runs on, so trying costs nothing but savepoints. */
-const FIRST_WAIT_SECONDS = 300;
-const LONGEST_WAIT_SECONDS = 3600;
-
 /** The job could not be ended with its state safe, or was not to be ended after all: what was deployed stays so. */
 export function failSuspension(scene: Scene, failure: Failure, changes: Partial<ApplicationStatus>): Transition {
   const { failedSuspension, ...kept } = forgetErrors(forgetDeploy({ ...scene.status, ...changes }));
@@ -136,7 +133,7 @@ function rememberFailure({ status, desired, now }: Scene, failure: Failure): Fai
     ...failure,
     time: after(now, 0),
     attempts: before + 1,
-    retryTime: after(now, Math.min(FIRST_WAIT_SECONDS * 2 ** before, LONGEST_WAIT_SECONDS)),
+    retryTime: after(now, waitAfter(before, JOB_UNTOUCHED)),
     ...('name' in desired && { specDigest: desired.specDigest }),
   };
 }
