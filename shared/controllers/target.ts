@@ -8,6 +8,7 @@ import { isConflict } from '../kubernetes/errors.ts';
 import type { FlinkApplication } from '../kubernetes/flink-application.ts';
 import { FLINK_APPLICATIONS, keyOf, type ObjectAddress } from '../kubernetes/paths.ts';
 import { readScale, type ScaleTarget } from '../kubernetes/scale.ts';
+import { isNotOwned } from '../scaling/target-deployment.ts';
 import type { AutoscalerSpec, AutoscalerStatus, Reading, ScaleBasis, TargetCondition } from '../scaling/types.ts';
 import type { World } from './observe.ts';
 import { attempt, mapReading } from './reading.ts';
@@ -75,8 +76,9 @@ async function findApplication(input: FindTargetInput): Promise<Reading<Target>>
   // A size that stands is left as it is where nothing may be written; one that is missing has to be reckoned with.
   const isLeft = seeding === 'none' && size.replicas !== undefined;
   const seed = isLeft ? undefined : planned && withinBounds(planned, spec, phase !== '');
+  // An application that another operator deploys is given replicas when it is adopted.
   const planted =
-    seed !== undefined && seeding === 'write' && isOwned(application)
+    seed !== undefined && seeding === 'write' && !isNotOwned(application.conditions)
       ? await attemptToPlant(cluster, application, size, seed)
       : { value: application.resourceVersion };
   const basis = seed === undefined ? (application.scaleBasis ?? size) : size;
@@ -91,11 +93,6 @@ async function findApplication(input: FindTargetInput): Promise<Reading<Target>>
     ...(conditions.length > 0 && { conditions }),
     scaleBasis: { parallelism: basis.parallelism, taskSlots: basis.taskSlots },
   }));
-}
-
-/** Nothing is written to an application that another operator deploys: it is given replicas when it is adopted. */
-function isOwned({ conditions }: FlinkApplication): boolean {
-  return !conditions.some(({ type, status }) => type === 'Owned' && status === 'False');
 }
 
 /**

@@ -11,7 +11,9 @@ import {
   blockersOf,
   causeOf,
   clusterOf,
+  isAtRest,
   isBlueGreen,
+  isMeantToRun,
   jobStateAt,
   jobStateOf,
   jobViewOf,
@@ -97,7 +99,7 @@ function judgeDeploy(scene: Scene, standsAside: Failure | undefined): Judgement 
     return condition('Deployed', 'False', 'RollingBack', failedDeploy?.message ?? '');
   if (rollout?.failure !== undefined) return condition('Deployed', 'False', 'RollingBack', rollout.failure.message);
   if (rollout !== undefined) return condition('Deployed', 'Unknown', phase || 'Updating', describeProgress(scene));
-  const recorded = isRest(phase) ? findRecordedSize(scene) : undefined;
+  const recorded = isAtRest(status) ? findRecordedSize(scene) : undefined;
   if (recorded !== undefined) return condition('Deployed', 'False', SIZE_RECORDED, recorded.message);
   if (failedDeploy !== undefined && phase === 'DeployFailed') {
     const retry = failedDeploy.retryTime === undefined ? 'when the spec changes' : `at ${failedDeploy.retryTime}`;
@@ -114,10 +116,6 @@ function judgeDeploy(scene: Scene, standsAside: Failure | undefined): Judgement 
     );
   if (!status.deployHash) return condition('Deployed', 'False', 'NotDeployed', 'Nothing has been deployed yet');
   return condition('Deployed', 'False', 'NotUpToDate', `Cluster ${status.deployHash} does not run what the spec says`);
-}
-
-function isRest(phase: string): boolean {
-  return phase === 'Running' || phase === 'DeployFailed';
 }
 
 function isDeployed(desired: Scene['desired'], { currentRevision }: Scene['status']): boolean {
@@ -171,7 +169,7 @@ function judgeJob(scene: Scene): Judgement {
   // An end that was seen holds, whatever became of the JobManager.
   const state = isNew ? jobStateAt(scene, hash, id) : lastKnownState(scene);
   const missingPods = replicaFailuresOf(clusterOf(scene, hash));
-  const isWanted = phase === 'Running' || phase === 'DeployFailed' || phase === 'DualRunning';
+  const isWanted = isMeantToRun(status);
   switch (state) {
     case 'Unreadable':
       return condition(

@@ -36,7 +36,7 @@ export function readForeignBlueGreen(status: ApplicationStatus, wanted: string):
 function secondVersion(status: ApplicationStatus, revision: string): Rollout | undefined {
   const { phase = '', deployHash, updatingHash = '', lastUpdatedAt } = status;
   const jobId = versionOf(status, updatingHash, 1)?.jobStatus?.jobID;
-  if (AT_REST.includes(phase) || updatingHash === '' || updatingHash === deployHash || !jobId) return undefined;
+  if (isForeignAtRest(phase) || updatingHash === '' || updatingHash === deployHash || !jobId) return undefined;
   const oldJobId = versionOf(status, deployHash, 0)?.jobStatus?.jobID;
   // The operator notes no time of a deploy but that of its last write, and DualRunning has no deadline.
   const time = lastUpdatedAt ?? EPOCH;
@@ -52,7 +52,11 @@ function secondVersion(status: ApplicationStatus, revision: string): Rollout | u
   };
 }
 
-const AT_REST: readonly string[] = ['', 'Running', 'DeployFailed'];
+/** Lyft's operator has one version deployed, or none, and is doing nothing about it. */
+export function isForeignAtRest(phase = ''): boolean {
+  return phase === '' || phase === 'Running' || phase === 'DeployFailed';
+}
+
 const EPOCH = '1970-01-01T00:00:00Z';
 
 /** By its hash, which an entry that was never filled in does not have. */

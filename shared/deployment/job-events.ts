@@ -2,7 +2,17 @@
 // changes, not at every look.
 
 import { LOOP_FAILURES, LOOP_SECONDS } from './health.ts';
-import { causeOf, isTearingDown, jobViewOf, LOST, normal, type Scene, STOPPED, warning } from './scene.ts';
+import {
+  causeOf,
+  isMeantToRun,
+  isTearingDown,
+  jobViewOf,
+  LOST,
+  normal,
+  type Scene,
+  STOPPED,
+  warning,
+} from './scene.ts';
 import type { ApplicationStatus, Event, JobStatus } from './types.ts';
 
 /** @param after the status as it was just seen; `scene` has the one before */
@@ -14,17 +24,16 @@ export function tellOfJobs(scene: Scene, after: ApplicationStatus): readonly Eve
     { before: updating(before), after: updating(after), hash: after.updatingHash },
   ];
   // During a deploy, and while a version is torn down, a job is meant to end.
-  const mayEnd = !PHASES_OF_RUNNING_JOBS.includes(after.phase ?? '') || isTearingDown(scene);
+  const mayEnd = !isMeantToRun(after) || isTearingDown(scene);
   return jobs.flatMap((job) => [...(mayEnd ? [] : tellOfEnd(scene, job)), ...tellOfLoop(scene, job)]);
 }
 
 /** What becomes of a job that is being deployed is reported by its deploy. */
-function isBeingDeployed({ status: { phase = '', rollout } }: Scene, jobID: string | undefined): boolean {
+function isBeingDeployed({ status }: Scene, jobID: string | undefined): boolean {
+  const { rollout } = status;
   const isOnItsWay = jobID === rollout?.jobId || jobID === rollout?.rollbackJobId;
-  return isOnItsWay && !PHASES_OF_RUNNING_JOBS.includes(phase);
+  return isOnItsWay && !isMeantToRun(status);
 }
-
-const PHASES_OF_RUNNING_JOBS = ['Running', 'DeployFailed', 'DualRunning'];
 
 interface Seen {
   readonly before: JobStatus | undefined;

@@ -178,6 +178,11 @@ export function isAtRest({ phase }: ApplicationStatus): boolean {
   return phase === 'Running' || phase === 'DeployFailed' || phase === 'Suspended';
 }
 
+/** No deploy, rescale or deletion ends a job in these phases: one that ends does so by itself, or by somebody else's hand. */
+export function isMeantToRun({ phase }: ApplicationStatus): boolean {
+  return phase === 'Running' || phase === 'DeployFailed' || phase === 'DualRunning';
+}
+
 /** BlueGreen: the user has named one of the versions to end. */
 export function isTearingDown({ options, status }: Scene): boolean {
   const { tearDownVersionHash: hash } = options;

@@ -2,6 +2,7 @@
 // and its cluster has been recognised. Two controllers that move one job between clusters would lose it.
 
 import { beginNewCluster } from './begin.ts';
+import { isForeignAtRest } from './foreign-status.ts';
 import { matchesDeployedHash } from './identity.ts';
 import {
   after,
@@ -99,7 +100,9 @@ export function planAdoption(scene: Scene): Adoption | AdoptionFailure {
   if (deployHash === '') return planBeginning(scene, desired);
   const cluster = clusterOf(scene, deployHash);
   if (!hasBothParts(cluster)) return { reason: 'ClusterMissing', message: `${isMissing(deployHash)}; ${REDEPLOY}` };
-  return isAtRest(status.phase) ? planAtRest(scene, desired, cluster, say === 'adopt') : planMidway(scene, desired);
+  return isForeignAtRest(status.phase)
+    ? planAtRest(scene, desired, cluster, say === 'adopt')
+    : planMidway(scene, desired);
 }
 
 /**
@@ -142,16 +145,12 @@ function hasBothParts(cluster: Cluster | undefined): cluster is WholeCluster {
 
 /** Lyft's operator has not stopped or submitted a job in these. */
 function isJobUntouched(phase: string | undefined): boolean {
-  return isAtRest(phase) || phase === 'Updating' || phase === 'ClusterStarting';
+  return isForeignAtRest(phase) || phase === 'Updating' || phase === 'ClusterStarting';
 }
 
 function inProgress(phase: string | undefined): AdoptionFailure {
   const message = `another operator left a deploy in phase ${phase} that cannot be continued: let it end it, or roll it back, first`;
   return { reason: 'DeployInProgress', message };
-}
-
-function isAtRest(phase: string | undefined): boolean {
-  return phase === 'Running' || phase === 'DeployFailed' || phase === undefined || phase === '';
 }
 
 function planAtRest(

@@ -9,6 +9,7 @@ import { propose } from './propose.ts';
 import {
   type EndedJob,
   findEndedJob,
+  isNotOwned,
   type ReportInput,
   replicasRunning,
   reportDeployment,
@@ -184,7 +185,7 @@ function findObstacle({ spec, observation, status }: DecisionInput, scale: Scale
       `${describeTarget(spec)} is also the target of ${rivals.value.join(', ')}: remove one of them`,
     );
   // Other replicas would be a spec that is not what runs, by which another operator's cluster is recognised.
-  if (targetConditions?.some(({ type, status }) => type === 'Owned' && status === 'False'))
+  if (isNotOwned(targetConditions))
     return {
       reason: 'TargetNotOwned',
       message: `${describeTarget(spec)} is not deployed by Headrace: its replicas are left alone`,

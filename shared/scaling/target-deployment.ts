@@ -57,6 +57,11 @@ function unblocked(conditions: readonly TargetCondition[]): Omit<TargetCondition
     : { status: 'Unknown', reason: 'TargetDeploying', message: 'the target is being deployed' };
 }
 
+/** Whether another operator deploys the target, or it waits to be taken over: nothing is written to it then. */
+export function isNotOwned(conditions: readonly TargetCondition[] = []): boolean {
+  return conditions.some(({ type, status }) => type === 'Owned' && status === 'False');
+}
+
 function findBlocker(
   conditions: readonly TargetCondition[],
   { replicas, statusReplicas = 0 }: { readonly replicas: number; readonly statusReplicas?: number },
