@@ -93,7 +93,8 @@ function judgeDeploy(scene: Scene, standsAside: Failure | undefined): Judgement 
   if (rollout?.kind === 'Suspend') return condition('Deployed', 'Unknown', 'Suspending', describeSuspending(scene));
   if (status.failedSuspension !== undefined && isSuspensionWanted(scene)) {
     const { message, retryTime } = status.failedSuspension;
-    return condition('Deployed', 'False', 'SuspendFailed', `${message}; suspending is tried again at ${retryTime}`);
+    const retry = `suspending is tried again at ${retryTime}`;
+    return condition('Deployed', 'False', 'SuspendFailed', clauses(message, retry));
   }
   if (rollout?.rollsBackTo !== undefined && rollout.failure === undefined)
     return condition('Deployed', 'False', 'RollingBack', failedDeploy?.message ?? '');

@@ -31,6 +31,7 @@ import {
   telling,
   warning,
 } from './scene.ts';
+import { clauses } from './sentences.ts';
 import { beginningPath, completeSuspension, isSuspending, isSuspensionWithdrawn, WITHDRAWN } from './suspension.ts';
 import type { Checkpoints, Effect, Failure, JobView, Savepoint } from './types.ts';
 
@@ -148,7 +149,7 @@ function announceCancel(scene: Scene, message: string): Transition | undefined {
   // Flink may be restarting the job, and its page may be of a moment before.
   const waiting = { appError: message, isRetryable: true, maxRetries: Number.MAX_SAFE_INTEGER };
   const noted = noteError({ ...entered.status, retryCount: WAIT_EXPONENT - 1 }, waiting, scene.now);
-  const event = warning('SavepointFailed', `${message}; the job is cancelled with a savepoint instead`);
+  const event = warning('SavepointFailed', clauses(message, 'the job is cancelled with a savepoint instead'));
   return { ...entered, status: noted, events: [event] };
 }
 

@@ -15,6 +15,7 @@ import {
   type Transition,
   warning,
 } from './scene.ts';
+import { sentences } from './sentences.ts';
 import type { ApplicationStatus, FailedSuspension, Failure, Suspension } from './types.ts';
 
 /** spec.suspend is set, on an application that can be suspended and whose spec can be read. */
@@ -123,7 +124,7 @@ export function failSuspension(scene: Scene, failure: Failure, changes: Partial<
       events: [normal('SuspendWithdrawn', `${failure.message}: the job is not suspended`)],
     };
   const failed = rememberFailure(scene, failure);
-  const event = warning('SuspendFailed', `${failure.message}. It is tried again at ${failed.retryTime}`);
+  const event = warning('SuspendFailed', sentences(failure.message, `It is tried again at ${failed.retryTime}`));
   return { status: { ...status, failedSuspension: failed }, effects: [], events: [event] };
 }
 

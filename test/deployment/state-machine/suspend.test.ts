@@ -285,6 +285,20 @@ describe('a job that cannot be saved', () => {
     ...changes,
   });
 
+  it('is reported with one full stop behind the cause, whoever wrote it', () => {
+    const failure = { reason: 'SavepointFailed', message: 'Savepoint failed: No space left.' };
+
+    const next = suspending('RollingBackJob', { rollout: { failure, rollbackTime: secondsAgo(31) } });
+
+    const retryTime = inSeconds(300);
+    expect(next.events.map(({ message }) => message)).toEqual([
+      `Savepoint failed: No space left. It is tried again at ${retryTime}`,
+    ]);
+    expect(conditionOf(next, 'Deployed')?.message).toBe(
+      `Savepoint failed: No space left; suspending is tried again at ${retryTime}`,
+    );
+  });
+
   it('is tried again after a while, which doubles', () => {
     const early = atRest({ spec: SUSPEND, status: suspending('Recovering', failing).status });
     const retryTime = secondsAgo(1);
