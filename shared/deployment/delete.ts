@@ -4,7 +4,7 @@
 import { JOB_FINALIZER } from './begin.ts';
 import { isStopped } from './clusters.ts';
 import { endWithSavepoint } from './end-with-savepoint.ts';
-import { noteError } from './failures.ts';
+import { noteFailedAttempt } from './failures.ts';
 import { deriveId } from './ids.ts';
 import { clearHighAvailability } from './remove-cluster.ts';
 import {
@@ -35,8 +35,8 @@ import type { Cluster, Deletion, Event, JobView } from './types.ts';
 /** A savepoint that failed so often is not tried again. */
 const MAX_SAVEPOINTS = 3;
 
-/** Before the second try 0.1 s × 2^6, before the third twice that: noteError counts the one that has failed. */
-const FIRST_WAIT_EXPONENT = 5;
+/** Before the second try 6.4 s, before the third twice that. */
+const FIRST_WAIT_EXPONENT = 6;
 
 /** A second one would make the first fail, and the first ends the job, if it comes late too. */
 const SAVING_PHASES = ['Savepointing', 'Recovering', 'RollingBackJob', 'Deleting'];
@@ -214,10 +214,11 @@ function retrySavepoint(scene: Scene, job: DoomedJob, deletion: Deletion, cause:
   if (attempts >= MAX_SAVEPOINTS)
     return giveUp(scene, job, `${attempts} savepoints failed, the last one with: ${cause}`);
   // Flink restarts a job whose savepoint has failed, and takes none of it meanwhile.
-  const retryCount = FIRST_WAIT_EXPONENT + attempts - 1;
-  const waiting = { appError: `Savepoint failed: ${cause}`, isRetryable: true, maxRetries: Number.MAX_SAFE_INTEGER };
-  const noted = noteError({ ...scene.status, deletion: { ...deletion, attempts }, retryCount }, waiting, scene.now);
-  return { status: noted, effects: [], events: [warning('SavepointFailed', waiting.appError)] };
+  const exponent = FIRST_WAIT_EXPONENT + attempts - 1;
+  const message = `Savepoint failed: ${cause}`;
+  const status = { ...scene.status, deletion: { ...deletion, attempts } };
+  const noted = noteFailedAttempt(status, message, { exponent, now: scene.now });
+  return { status: noted, effects: [], events: [warning('SavepointFailed', message)] };
 }
 
 /** The user wants the application gone: it goes, and says from where it could be begun again. */

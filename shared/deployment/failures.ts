@@ -157,6 +157,20 @@ export function noteError(
   return { ...status, retryCount, lastSeenError: { ...error, lastErrorUpdateTime: after(now, 0) } };
 }
 
+/**
+ * Notes an attempt that has failed and is followed by another after a while. It uses up no retries: whoever tries counts by itself.
+ *
+ * @param exponent the next attempt waits 0.1 s × 2^exponent, at most 30 s
+ */
+export function noteFailedAttempt(
+  status: ApplicationStatus,
+  cause: string,
+  { exponent, now }: { readonly exponent: number; readonly now: number },
+): ApplicationStatus {
+  const error = { appError: cause, isRetryable: true, maxRetries: Number.MAX_SAFE_INTEGER };
+  return noteError({ ...status, retryCount: exponent - 1 }, error, now);
+}
+
 const FIRST_WAIT_MILLISECONDS = 100;
 const LONGEST_WAIT_MILLISECONDS = 30_000;
 

@@ -3,7 +3,7 @@
 
 import { isStopped, scaleTo, stopCluster } from './clusters.ts';
 import { hasFinishedItself } from './ended-jobs.ts';
-import { failDeploy, nextId, noteError, ROLLBACK_FAILED } from './failures.ts';
+import { failDeploy, nextId, noteFailedAttempt, ROLLBACK_FAILED } from './failures.ts';
 import { jobManagersOf } from './flink-config.ts';
 import {
   after,
@@ -247,8 +247,8 @@ interface Rollback {
 
 /** The old job is begun again; what hinders it may pass, so it is tried several times. */
 const MAX_ROLLBACKS = 5;
-/** Before the second try, seconds in binary exponents of a tenth: 0.1 s × 2^6. */
-const FIRST_WAIT_EXPONENT = 6;
+/** Before the second try 12.8 s, before each further one twice as long. */
+const FIRST_WAIT_EXPONENT = 7;
 
 function resubmit(scene: Scene, { failure, wait }: Rollback): Transition {
   const { status, observation } = scene;
@@ -332,8 +332,8 @@ function tryAgain(scene: Scene, failure: Failure, cause: string): Transition {
   const tries = (rollout.rollbacks ?? 0) + 1;
   if (tries >= MAX_ROLLBACKS || isPast(rollout.deadline, now)) return giveUp(scene, failure, cause);
   const next = { ...withNextId(scene), rollbacks: tries };
-  const waiting = { appError: cause, isRetryable: true, maxRetries: Number.MAX_SAFE_INTEGER };
-  const noted = noteError({ ...status, rollout: next, retryCount: FIRST_WAIT_EXPONENT + tries - 1 }, waiting, now);
+  const exponent = FIRST_WAIT_EXPONENT + tries - 1;
+  const noted = noteFailedAttempt({ ...status, rollout: next }, cause, { exponent, now });
   return { status: noted, effects: [], events: [] };
 }
 

@@ -5,7 +5,7 @@ import { batchJobFailure, FORCED } from './cluster-start.ts';
 import { isStopped, stopCluster } from './clusters.ts';
 import { endWithSavepoint } from './end-with-savepoint.ts';
 import { endMeanwhile, hasFinishedItself, withdrawSize } from './ended-jobs.ts';
-import { failDeploy, nextId, noteError, rollBack } from './failures.ts';
+import { failDeploy, nextId, noteFailedAttempt, rollBack } from './failures.ts';
 import {
   clusterOf,
   enter,
@@ -119,7 +119,7 @@ function failSavepoint(scene: Scene, { cause }: FailedSavepoint): Transition {
 
 /** After a stop that hangs, the first savepoint is declined, and Flink restarts the job; the second finds it as it was. */
 const MAX_CANCEL_ATTEMPTS = 2;
-/** Before each of them, seconds in binary exponents of a tenth: 0.1 s × 2^6. */
+/** Before each of them 6.4 s. */
 const WAIT_EXPONENT = 6;
 const NOT_READY = /tasks not ready/;
 const EXPIRED = /expired before completing/;
@@ -147,8 +147,7 @@ function announceCancel(scene: Scene, message: string): Transition | undefined {
   const changes = { savepointTriggerId: id, rollout };
   const entered = enter(scene, 'Savepointing', scene.options.timeouts.savepointSeconds, changes);
   // Flink may be restarting the job, and its page may be of a moment before.
-  const waiting = { appError: message, isRetryable: true, maxRetries: Number.MAX_SAFE_INTEGER };
-  const noted = noteError({ ...entered.status, retryCount: WAIT_EXPONENT - 1 }, waiting, scene.now);
+  const noted = noteFailedAttempt(entered.status, message, { exponent: WAIT_EXPONENT, now: scene.now });
   const event = warning('SavepointFailed', clauses(message, 'the job is cancelled with a savepoint instead'));
   return { ...entered, status: noted, events: [event] };
 }
