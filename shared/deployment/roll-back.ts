@@ -4,7 +4,7 @@
 import { isStopped, scaleTo, stopCluster } from './clusters.ts';
 import { hasFinishedItself } from './ended-jobs.ts';
 import { failDeploy, nextId, noteFailedAttempt, ROLLBACK_FAILED } from './failures.ts';
-import { jobManagersOf } from './flink-config.ts';
+import { hasHighAvailability, jobManagersOf } from './flink-config.ts';
 import {
   after,
   asJob,
@@ -119,9 +119,19 @@ function abandonedJob(scene: Scene): JobStatus {
   const { savepointPath, jobStatus } = scene.status;
   const { rollbackJobId, oldJobId = '' } = rolloutOf(scene);
   if (!savepointPath) return asJob(jobStatus ?? {}, rollbackJobId ?? oldJobId);
-  const hasEnded = oldJob(scene).state !== 'Active';
-  const id = rollbackJobId ?? (hasEnded ? nextId(scene, 'rollback').id : oldJobId);
+  const id = rollbackJobId ?? (mayReturn(scene) ? oldJobId : nextId(scene, 'rollback').id);
   return newJobStatus(scene, id, savepointPath);
+}
+
+/**
+ * Whether the old job may run on: with high availability a JobManager that is started late may find it again, and no other is to be
+ * begun beside it.
+ */
+function mayReturn(scene: Scene): boolean {
+  const { state } = oldJob(scene);
+  const revision = currentRevision(scene);
+  const mayBeFound = revision === undefined || hasHighAvailability(revision.spec);
+  return state === 'Active' || (state === 'Unreadable' && mayBeFound);
 }
 
 /** In place, the new job is the old one. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { JobView } from '../../../shared/deployment/types.ts';
 import {
   aCluster,
   aJob,
@@ -8,6 +9,7 @@ import {
   aSilentJobManager,
   aStatus,
   aStoppedCluster,
+  atRest,
   CHECKPOINT,
   completed,
   effectsOf,
@@ -441,6 +443,33 @@ describe('F3: a revision that failed once is never tried again', () => {
 });
 
 describe('F6: two jobs run at once', () => {
+  it('begins no job beside an old one that its high availability finds when the rollback has been given up', () => {
+    const elected = aRevision({ image: 'orders:1', flinkConfig: { 'high-availability.type': 'kubernetes' } });
+    const seen = { revisions: [elected, NEW_REVISION] };
+    const given = rollingBack({
+      status: { currentRevision: elected.name },
+      rollout: { deadline: secondsAgo(1) },
+      old: { jobManager: aSilentJobManager() },
+      seen,
+    });
+    const found = (jobs: Record<string, JobView>) =>
+      atRest({
+        spec: { ...elected.revision.spec, restartPolicy: 'FromLatestCheckpoint' },
+        status: { ...given.status },
+        old: { jobManager: aJobManager({ jobs }) },
+        seen,
+      });
+    const { jobID = '' } = given.status.jobStatus ?? {};
+
+    const alive = found({ [jobID]: aJob({ state: 'LOST' }), [OLD_JOB]: aJob() });
+    const lost = found({ [jobID]: aJob({ state: 'LOST' }) });
+
+    expect(given.status).toMatchObject({ phase: 'DeployFailed', failedDeploy: { reason: 'RollbackFailed' } });
+    expect(alive.status.rollout).toBeUndefined();
+    expect(alive.status.jobStatus).toMatchObject({ jobID: OLD_JOB, state: 'RUNNING' });
+    expect(lost.status).toMatchObject({ phase: 'SubmittingJob', savepointPath: SAVEPOINT });
+  });
+
   it.each`
     state           | kinds
     ${'RUNNING'}    | ${['CancelJob']}
