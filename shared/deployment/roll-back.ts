@@ -35,7 +35,7 @@ import {
   warning,
 } from './scene.ts';
 import { clauses, sentences } from './sentences.ts';
-import { findRestorePath, isUnsettled } from './stop-old-job.ts';
+import { findRestorePath, hasReturned, isUnsettled } from './stop-old-job.ts';
 import {
   isAnotherProcess,
   judgeStart,
@@ -241,7 +241,8 @@ function oldJob(scene: Scene): OldJob {
 /** With high availability, a job whose cluster was stopped before it had ended is there again with its JobManager, and stays. */
 function isResumed(scene: Scene, view: JobView | undefined): boolean {
   const { rollbackTime } = rolloutOf(scene);
-  return rollbackTime !== undefined && (jobOf(view)?.startTime ?? 0) > Date.parse(rollbackTime);
+  const isStarted = rollbackTime !== undefined && (jobOf(view)?.startTime ?? 0) > Date.parse(rollbackTime);
+  return isStarted || hasReturned(scene, view);
 }
 
 /** The old job runs: it was never stopped, or runs again. */

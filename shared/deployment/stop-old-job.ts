@@ -69,7 +69,7 @@ export function takeSavepoint(scene: Scene): Transition {
   if (isFirstDeploy(scene)) return goOnFrom(scene, beginningPath(scene));
   const { state, view, hash, id } = oldJobOf(scene);
   if (isSuspensionWithdrawn(scene)) return rollBack(scene, WITHDRAWN);
-  if (status.savepointPath) return leaveSavepointing(scene, state);
+  if (status.savepointPath) return leaveSavepointing(scene, view, state);
   if (isRollbackForced(scene)) return rollBack(scene, FORCED);
   const savepoint = savepointOf(scene, view);
   if (savepoint?.state === 'Completed') return completeSavepoint(scene, savepoint.location);
@@ -219,9 +219,20 @@ function completeSavepoint(scene: Scene, location: string): Transition {
 }
 
 /** Right after its last savepoint the job still runs for a moment. */
-function leaveSavepointing(scene: Scene, state: JobState): Transition {
+function leaveSavepointing(scene: Scene, view: JobView | undefined, state: JobState): Transition {
   if (isBlueGreen(scene) || hasEnded(state)) return goOnFrom(scene, scene.status.savepointPath ?? '');
+  const isLate = isPast(rolloutOf(scene).deadline, scene.now);
+  if (!isLate && state === 'Active' && hasReturned(scene, view)) return saveAgain(scene);
   return waitForEnd(scene, state);
+}
+
+/**
+ * Whether a job runs that had not ended yet when its savepoint was complete: its JobManager was started again, with high availability,
+ * and knows the job and not that savepoint.
+ */
+export function hasReturned(scene: Scene, view: JobView | undefined): boolean {
+  const { startTime } = rolloutOf(scene);
+  return savepointOf(scene, view)?.state === 'Unknown' && (jobOf(view)?.startTime ?? 0) > Date.parse(startTime);
 }
 
 /** The job has ended, and this is where the next begins, if there is to be one. */
@@ -286,12 +297,12 @@ export function recoverFromCheckpoint(scene: Scene): Transition {
     return giveUpRecovering(scene, path.fault);
   }
   if (state === 'Cancelling') return waitForEnd(scene, state);
-  return isSuspending(scene) ? saveAfterAll(scene) : endForCheckpoint(scene, view);
+  return isSuspending(scene) ? saveAgain(scene) : endForCheckpoint(scene, view);
 }
 
-/** A job that was to be suspended as one that had ended runs again: its JobManager, with high availability, has found it. */
-function saveAfterAll(scene: Scene): Transition {
-  const { savepointTriggerId, ...status } = scene.status;
+/** A job that was taken to have ended, or to be about to, runs again: its JobManager, with high availability, has found it. */
+function saveAgain(scene: Scene): Transition {
+  const { savepointTriggerId, savepointPath, ...status } = scene.status;
   return enter({ ...scene, status }, 'Savepointing', scene.options.timeouts.savepointSeconds);
 }
 

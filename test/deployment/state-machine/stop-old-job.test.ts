@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Savepoint } from '../../../shared/deployment/types.ts';
 import {
   aCluster,
   aJob,
@@ -134,6 +135,52 @@ describe('Savepointing', () => {
 
     expect(midway('Savepointing', silent)).toMatchObject({ status: { phase: 'Savepointing' }, effects: [] });
     expect(midway('Savepointing', { ...silent, rollout: { deadline: inSeconds(0) } }).status.phase).toBe('Recovering');
+  });
+});
+
+describe('a job whose JobManager is started again when its savepoint is complete, with high availability', () => {
+  const COMPLETE = { ...SAVED, savepointPath: SAVEPOINT };
+  /** The deploy began a minute ago. */
+  const back = (secondsAgo: number, savepoint: Savepoint = { state: 'Unknown' }) =>
+    oldJob({ startTime: NOW - secondsAgo * 1000, savepoint });
+
+  it('is stopped with another savepoint: it goes on from a checkpoint, and may commit what the next job would do again', () => {
+    const next = midway('Savepointing', { status: COMPLETE, old: back(20) });
+
+    expect(next.status).toMatchObject({ phase: 'Savepointing', rollout: { deadline: inSeconds(300) } });
+    for (const field of ['savepointPath', 'savepointTriggerId']) expect(next.status).not.toHaveProperty(field);
+  });
+
+  it.each([
+    ['is about to end', back(20, { state: 'Completed', location: SAVEPOINT })],
+    ['was there before the deploy', back(90)],
+  ])('is not one that %s', (_, old) => {
+    const next = midway('Savepointing', { status: COMPLETE, old });
+
+    expect(next).toMatchObject({ status: { phase: 'Savepointing', savepointPath: SAVEPOINT }, effects: [] });
+  });
+
+  it('loses its pods where it does not end in time', () => {
+    const next = midway('Savepointing', { status: COMPLETE, old: back(20), rollout: { deadline: inSeconds(0) } });
+
+    expect(effectsOf(next, 'ScaleDeployment')).toHaveLength(2);
+  });
+
+  it('is the old job that runs, when it is not to be suspended after all', () => {
+    const next = midway('RollingBackJob', {
+      status: COMPLETE,
+      rollout: {
+        kind: 'Suspend',
+        hash: OLD,
+        failure: { reason: 'SuspendWithdrawn', message: 'spec.suspend is no longer set' },
+        rollbackTime: secondsAgo(31),
+        startTime: secondsAgo(90),
+      },
+      old: back(60),
+    });
+
+    expect(next.status).toMatchObject({ phase: 'Running', jobStatus: { jobID: OLD_JOB } });
+    expect(reasonsOf(next)).toEqual(['SuspendWithdrawn']);
   });
 });
 
