@@ -144,13 +144,18 @@ function untoldSavepoint({ status }: Scene, { id, view }: DoomedJob): { id: stri
   return location === undefined || location === status.savepointPath ? [] : [{ id, location }];
 }
 
-/** A job that fails while it stops leaves a savepoint that is complete, though the stop has failed. */
+/**
+ * A job that fails while it stops leaves a savepoint that is complete, though the stop has failed. What became of a stop is forgotten
+ * after some minutes, and which savepoint ended a job is not.
+ */
 function locationOf(view: JobView | undefined): string | undefined {
   const savepoint = known(view?.savepoint);
   if (savepoint?.state === 'Completed') return savepoint.location;
   const latest = known(view?.checkpoints)?.latestSavepoint;
-  const hasFailedToStop = savepoint?.state === 'Failed' && jobStateOf(view) === 'Failed' && latest?.isFinal === true;
-  return hasFailedToStop ? latest.path : undefined;
+  const state = jobStateOf(view);
+  const hasFailedToStop = savepoint?.state === 'Failed' && state === 'Failed';
+  const isForgotten = savepoint?.state === 'Unknown' && state === 'Stopped';
+  return latest?.isFinal === true && (hasFailedToStop || isForgotten) ? latest.path : undefined;
 }
 
 /** A job that has ended, and of which it is not known yet whether that left a savepoint. */

@@ -262,6 +262,15 @@ describe('Deleting', () => {
     expect(deleting({ old: unsettled() })).toMatchObject({ status: { phase: 'Deleting' }, effects: [] });
   });
 
+  it('tells the savepoint of a stop that its JobManager has forgotten', () => {
+    const told = deleting({ old: oldJob(STOPPED) });
+    const gone = deleting({ old: oldJob(STOPPED), status: { savepointPath: SAVEPOINT } });
+
+    expect(told.events).toMatchObject([{ reason: 'CanceledJob', message: expect.stringContaining(SAVEPOINT) }]);
+    expect(told.effects).toEqual([]);
+    expect(effectsOf(gone, 'RemoveFinalizer')).toHaveLength(1);
+  });
+
   it('tells the savepoint of a job that failed while it stopped', () => {
     const old = oldJob({
       state: 'FAILED',
