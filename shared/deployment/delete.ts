@@ -20,6 +20,7 @@ import {
   jobViewOf,
   known,
   LOST,
+  lastKnownStateAt,
   normal,
   note,
   type Scene,
@@ -130,7 +131,12 @@ function jobsOf(scene: Scene): readonly DoomedJob[] {
   return jobs
     .flatMap(([hash, id]) => (hash && id ? [{ hash, id, view: jobViewOf(scene, hash, id) }] : []))
     .filter(({ hash }) => !isStopping(clusterOf(scene, hash)))
-    .map((job) => ({ ...job, state: jobStateOf(job.view) }));
+    .map((job) => ({ ...job, state: stateOf(scene, job) }));
+}
+
+/** What a savepoint that was asked for has come to is only known to the JobManager. */
+function stateOf(scene: Scene, { hash, id, view }: Omit<DoomedJob, 'state'>): JobState {
+  return scene.status.savepointTriggerId ? jobStateOf(view) : lastKnownStateAt(scene, hash, id);
 }
 
 /** Without a JobManager there is no job; one that is about to go says no more of it. */

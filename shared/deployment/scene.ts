@@ -322,11 +322,16 @@ export function jobStateAt(scene: Scene, hash: string | undefined, jobId: string
   return state === 'Lost' || (state === 'Unreadable' && end === 'Finished') ? (end ?? state) : state;
 }
 
-/** The same of the job that is deployed, and of an end that was seen also while its JobManager does not respond. */
+/** The same, and an end that was seen also while the JobManager does not respond. */
+export function lastKnownStateAt(scene: Scene, hash: string | undefined, jobId: string | undefined): JobState {
+  const state = jobStateAt(scene, hash, jobId);
+  return state === 'Unreadable' ? (recordedEnd(scene.status, jobId) ?? state) : state;
+}
+
+/** The same of the job that is deployed. */
 export function lastKnownState(scene: Scene): JobState {
   const { deployHash, jobStatus } = scene.status;
-  const state = jobStateAt(scene, deployHash, jobStatus?.jobID);
-  return state === 'Unreadable' ? (recordedEnd(scene.status, jobStatus?.jobID) ?? state) : state;
+  return lastKnownStateAt(scene, deployHash, jobStatus?.jobID);
 }
 
 /** Not a word of Flink: it calls a job FINISHED that was stopped with a savepoint. */

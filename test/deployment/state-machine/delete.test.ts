@@ -257,6 +257,26 @@ describe('F11: a deletion waits for ever', () => {
     expect(deleting(parts).effects).toEqual([RELEASE]);
   });
 
+  it.each(['FINISHED', 'STOPPED', 'CANCELED', 'FAILED'])(
+    'lets the application go when its job was seen %s, and its JobManager does not respond any more',
+    (state) => {
+      const silent = { status: { jobStatus: { jobID: OLD_JOB, state } }, old: { jobManager: aSilentJobManager() } };
+
+      expect(deleting(silent)).toMatchObject({ effects: [RELEASE], events: [] });
+    },
+  );
+
+  it('waits for a JobManager that may know of a savepoint, though the job was seen to have ended', () => {
+    const jobStatus = { jobID: OLD_JOB, state: 'FINISHED' };
+
+    const next = deleting({
+      status: { jobStatus, savepointTriggerId: TRIGGER },
+      old: { jobManager: aSilentJobManager() },
+    });
+
+    expect(next.effects).toEqual([]);
+  });
+
   it('gives up after three savepoints, and says what was lost', () => {
     const next = deleting({
       status: {
