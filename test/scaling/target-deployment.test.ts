@@ -94,6 +94,7 @@ describe('a target that nothing blocks', () => {
     ['is about to be', { ...DEPLOYED, status: 'False', reason: 'NotUpToDate' }],
     ['has never been', { ...DEPLOYED, status: 'False', reason: 'NotDeployed' }],
     ['is being rolled back', { ...DEPLOYED, status: 'False', reason: 'RollingBack' }],
+    ['is suspended', { ...DEPLOYED, status: 'False', reason: 'Suspended' }],
   ] as const)('gets no condition beyond those of an HPA while it %s', (_, condition) => {
     const decision = decide(asked([VALID, condition]));
 
