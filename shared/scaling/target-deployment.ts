@@ -81,7 +81,15 @@ function findBlocker(
 }
 
 /** Reasons of Deployed=False that pass by themselves, or with a step of the user's. */
-const NO_FAILURE = ['NotDeployed', 'NotUpToDate', 'RollingBack', 'TearDownAwaited', 'SizeRecorded', 'Suspended'];
+const NO_FAILURE = [
+  'NotDeployed',
+  'NotUpToDate',
+  'RollingBack',
+  'TearDownAwaited',
+  'SizeRecorded',
+  'Suspended',
+  'SuspendFailed',
+];
 
 /** A job that does not run, and does not try to. */
 export interface EndedJob {

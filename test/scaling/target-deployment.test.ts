@@ -95,6 +95,7 @@ describe('a target that nothing blocks', () => {
     ['has never been', { ...DEPLOYED, status: 'False', reason: 'NotDeployed' }],
     ['is being rolled back', { ...DEPLOYED, status: 'False', reason: 'RollingBack' }],
     ['is suspended', { ...DEPLOYED, status: 'False', reason: 'Suspended' }],
+    ['could not be suspended, and runs on', { ...DEPLOYED, status: 'False', reason: 'SuspendFailed' }],
   ] as const)('gets no condition beyond those of an HPA while it %s', (_, condition) => {
     const decision = decide(asked([VALID, condition]));
 
