@@ -5,6 +5,7 @@ import { newClusterId } from './cluster-id.ts';
 import { endBefore } from './ended-jobs.ts';
 import { hasHighAvailability } from './flink-config.ts';
 import { clusterHashOf } from './identity.ts';
+import { keepVersion } from './rollback-window.ts';
 import {
   after,
   forgetDeploy,
@@ -163,11 +164,9 @@ export function withdraw(scene: Scene, reason: string): Transition {
   const { updatingHash, updatingVersion, ...kept } = forgetDeploy(scene.status);
   const { revision, rollsBackTo } = rolloutOf(scene);
   const message = `${reason}: ${revision} is not deployed`;
-  const { failedDeploy, failedDeployHash, ...forgotten } = kept;
-  // What was to be taken back is what is deployed, and has not failed to be.
-  const status = rollsBackTo === undefined ? kept : forgotten;
+  const status = rollsBackTo === undefined ? { ...kept, phase: 'Running' as const } : keepVersion(kept);
   return {
-    status: forgetErrors({ ...status, phase: 'Running' }),
+    status: forgetErrors(status),
     effects: [],
     events: [normal('DeployWithdrawn', message)],
   };

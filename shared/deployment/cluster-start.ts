@@ -130,9 +130,11 @@ function isSuperseded({ desired, options, status, observation }: Scene, revision
   if (!('name' in desired)) return false;
   const isLike = (other: Revision | undefined) =>
     other !== undefined && areSameButForSize(desired.revision, other, options.excludedMetadata);
-  // The version that is being taken back stands in the spec still.
-  const failed = status.rollout?.rollsBackTo && observation.revisions.get(status.failedDeploy?.revision ?? '');
-  return !isLike(revision) && !isLike(failed);
+  // The version that is being taken back stands in the spec still, or a change of it that has failed.
+  const { failedDeploy, rollout } = status;
+  const failed = rollout?.rollsBackTo && observation.revisions.get(failedDeploy?.revision ?? '');
+  const hasFailed = rollout?.rollsBackTo !== undefined && failedDeploy?.earlier?.revision === desired.name;
+  return !isLike(revision) && !isLike(failed) && !hasFailed;
 }
 
 function createMissing(scene: Scene, revision: Revision): readonly Effect[] {

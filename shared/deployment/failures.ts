@@ -87,6 +87,12 @@ export function failureBeside(status: ApplicationStatus, revision: string): OneF
   return failuresIn(status).find((failed) => failed.revision !== revision);
 }
 
+/** The same where there may be two. */
+export function failuresBeside(status: ApplicationStatus, revision: string): FailedDeploy | undefined {
+  const [failed, earlier] = failuresIn(status).filter((one) => one.revision !== revision);
+  return failed && { ...failed, ...(earlier && { earlier }) };
+}
+
 function failuresIn({ failedDeploy }: ApplicationStatus): readonly OneFailedDeploy[] {
   if (failedDeploy === undefined) return [];
   const { earlier, ...failed } = failedDeploy;

@@ -2,6 +2,7 @@
 // deployed before is deployed again, from where this one was begun.
 
 import { beginRollback } from './begin.ts';
+import { failureBeside, failuresBeside } from './failures.ts';
 import {
   after,
   causeOf,
@@ -52,7 +53,10 @@ export function rollBackVersion(scene: Scene): Transition | undefined {
   const { revision: name, savepointPath } = previousDeploy;
   const revision = observation.revisions.get(name);
   if (revision === undefined || options.isRollbackForced) return undefined;
-  const failed = { ...rest, failedDeploy: describe(scene, failure), failedDeployHash: status.deployHash ?? '' };
+  // Of a change that has failed since then, and stands in the spec, that still holds.
+  const earlier = failureBeside(status, status.currentRevision ?? '');
+  const failedDeploy = { ...describe(scene, failure), ...(earlier && { earlier }) };
+  const failed = { ...rest, failedDeploy, failedDeployHash: status.deployHash ?? '' };
   const begun = beginRollback(
     { ...scene, status: failed },
     { name, revision },
@@ -101,9 +105,15 @@ export function failVersionRollback(
   { message }: Failure,
   changes: Partial<ApplicationStatus>,
 ): Transition {
-  const { failedDeploy, failedDeployHash, rollbackHash, ...status } = forgetErrors(
-    forgetDeploy({ ...scene.status, ...changes }),
-  );
+  const status = keepVersion(forgetDeploy({ ...scene.status, ...changes }));
   const told = clauses(`${status.currentRevision} is not rolled back: ${message}`);
-  return { status: { ...status, phase: 'Running' }, effects: [], events: [warning('RollbackFailed', told)] };
+  return { status: forgetErrors(status), effects: [], events: [warning('RollbackFailed', told)] };
+}
+
+/** What was to be taken back is what is deployed, and has not failed to be; another change may have. */
+export function keepVersion(status: ApplicationStatus): ApplicationStatus {
+  const others = failuresBeside(status, status.currentRevision ?? '');
+  const { failedDeploy, failedDeployHash, rollbackHash, ...kept } = status;
+  if (others === undefined) return { ...kept, phase: 'Running' };
+  return { ...kept, phase: 'DeployFailed', failedDeploy: others, failedDeployHash: others.hash };
 }

@@ -4,7 +4,7 @@
 import { pinAgain } from './begin.ts';
 import { FORCED, revisionMissing } from './cluster-start.ts';
 import { stopCluster } from './clusters.ts';
-import { failureBeside, forgetFailure, nextId, rollBack } from './failures.ts';
+import { failuresBeside, forgetFailure, nextId, rollBack } from './failures.ts';
 import { previousDeployOf } from './rollback-window.ts';
 import {
   after,
@@ -333,7 +333,7 @@ function succeed(scene: Scene, revision: Revision, job: Job): Transition {
   const kept = forgetDeploy(scene.status);
   const { kind, revision: name, hash, clusterId, rollsBackTo } = rolloutOf(scene);
   // A job that was only begun again says nothing of another revision that has failed, nor does one that was rolled back to.
-  const others = kind === 'Restart' || rollsBackTo ? failureBeside(kept, name) : undefined;
+  const others = kind === 'Restart' || rollsBackTo ? failuresBeside(kept, name) : undefined;
   const status = forgetErrors(others ? { ...kept, failedDeploy: others } : forgetFailure(kept));
   const jobStatus = recordJob(scene, status.jobStatus, { revision, id: job.id });
   const events: Event[] = [

@@ -428,7 +428,7 @@ export type RolloutKind =
   | 'Suspend';
 
 export interface FailedDeploy extends OneFailedDeploy {
-  /** Of a restart that has failed: the failure of another revision before it, which still holds. */
+  /** Of a restart that has failed, or a version that was rolled back: how another revision failed before, which still holds. */
   readonly earlier?: OneFailedDeploy;
 }
 

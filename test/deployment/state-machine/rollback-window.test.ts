@@ -48,6 +48,27 @@ function recentlyFailed() {
   return oldJob({ cause: 'no such topic', failedSecondsAgo: [5, 60, 120] });
 }
 
+/** orders:1 is taken back, orders:2 is on its way again. */
+function rollingBack(phase: string, { spec, status, rollout, ...parts }: SceneParts = {}) {
+  return midway(phase, {
+    ...parts,
+    spec: { ...OLD_SPEC, ...HOUR, ...spec },
+    status: { failedDeploy: FAILED, ...status },
+    rollout: { rollsBackTo: { savepointPath: SAVEPOINT }, ...rollout },
+  });
+}
+
+const FAILED = {
+  revision: OLD_REVISION.name,
+  hash: OLD,
+  parallelism: 4,
+  taskManagers: 2,
+  reason: 'JobRestartLoop',
+  message: 'it fails again and again',
+  time: secondsAgo(60),
+  attempts: 1,
+};
+
 describe('a version that fails again and again soon after its deploy', () => {
   it('is rolled back: the one before begins where this one began', () => {
     const next = deployed(LOOPS);
@@ -113,6 +134,58 @@ describe('a version that fails again and again soon after its deploy', () => {
   });
 });
 
+describe('a version that loops while a later change, which has failed, is in the spec', () => {
+  const later = aRevision({ image: 'orders:3' });
+  const CHANGE = { ...FAILED, revision: later.name, hash: '2c2c2c2c', reason: 'JobMonitoringFailed' };
+  const seen = { revisions: [OLD_REVISION, NEW_REVISION, later] };
+  const spec = { image: 'orders:3' };
+  const status = { failedDeploy: { ...FAILED, earlier: CHANGE } };
+
+  it('is rolled back, and the failure of the change is not forgotten', () => {
+    const begun = deployed({
+      ...LOOPS,
+      spec,
+      status: { ...LOOPS.status, phase: 'DeployFailed', failedDeploy: CHANGE },
+      seen,
+    });
+    const going = rollingBack('ClusterStarting', { spec, status, seen, next: { jobManager: undefined } });
+
+    expect(begun.status).toMatchObject({
+      rollout: { revision: NEW_REVISION.name, rollsBackTo: { savepointPath: SAVEPOINT } },
+      failedDeploy: { revision: OLD_REVISION.name, earlier: CHANGE },
+    });
+    expect(going.status).toMatchObject({ phase: 'ClusterStarting', rollout: { revision: NEW_REVISION.name } });
+  });
+
+  it('is remembered beside the change when it was rolled back: neither is deployed again at once', () => {
+    const back = rollingBack('SubmittingJob', {
+      spec,
+      status: { ...status, savepointPath: SAVEPOINT },
+      rollout: { jobId: NEW_JOB, isSubmitted: true },
+      old: oldJob({ state: 'CANCELED' }),
+      next: newJob({}),
+      seen,
+    });
+
+    expect(back.status).toMatchObject({ phase: 'DeployFailed', currentRevision: NEW_REVISION.name, ...status });
+  });
+
+  it.each`
+    what                                    | parts
+    ${'it cannot be rolled back'}           | ${{ rollout: { deadline: secondsAgo(1) }, next: { jobManager: undefined } }}
+    ${'the application is to be suspended'} | ${{ spec: { ...spec, suspend: true } }}
+  `('stays, and so does the failure of the change, when $what', ({ parts }) => {
+    const next = rollingBack('ClusterStarting', { spec, status, seen, ...parts });
+
+    expect(next.status).toMatchObject({
+      phase: 'DeployFailed',
+      currentRevision: OLD_REVISION.name,
+      failedDeploy: CHANGE,
+    });
+    expect(next.status.failedDeploy).not.toHaveProperty('earlier');
+  });
+});
+
 describe('what can be rolled back to', () => {
   const up: SceneParts = {
     status: { savepointPath: SAVEPOINT },
@@ -150,27 +223,6 @@ describe('what can be rolled back to', () => {
     },
   );
 });
-
-/** orders:1 is taken back, orders:2 is on its way again. */
-function rollingBack(phase: string, { spec, status, rollout, ...parts }: SceneParts = {}) {
-  return midway(phase, {
-    ...parts,
-    spec: { ...OLD_SPEC, ...HOUR, ...spec },
-    status: { failedDeploy: FAILED, ...status },
-    rollout: { rollsBackTo: { savepointPath: SAVEPOINT }, ...rollout },
-  });
-}
-
-const FAILED = {
-  revision: OLD_REVISION.name,
-  hash: OLD,
-  parallelism: 4,
-  taskManagers: 2,
-  reason: 'JobRestartLoop',
-  message: 'it fails again and again',
-  time: secondsAgo(60),
-  attempts: 1,
-};
 
 describe('rolling a version back', () => {
   it('goes on though the spec still asks for it', () => {
