@@ -168,7 +168,7 @@ export const loopRolledBack = onceRunning({
     failure: 'JobRestartLoop',
     savepoints: 1,
     runs: [
-      'orders:1 4 CANCELED from nothing',
+      'orders:1 4 FINISHED from nothing',
       'orders:2 4 CANCELED from savepoint',
       'orders:1 4 RUNNING from savepoint',
     ],
