@@ -1,6 +1,6 @@
 # Sourced by the findings about Flink: a Flink from PyPI in a temporary folder, its processes on free ports of the loopback.
 #
-#   start_flink_folder VERSION   downloads that version and builds a job of one task, into $work
+#   start_flink_folder VERSION   downloads that version and builds the job that write_job writes, $work/Job.java: by default one of one task
 #   start NAME                   starts a process, jobmanager or taskmanager, with $work/conf/config.yaml; its pid is ${pid[NAME]}
 #   kill_process NAME [SIGNAL]   ends it and waits until it is gone
 #   wait_until WHAT COMMAND...   waits until the command succeeds, at most 3 minutes
@@ -61,6 +61,16 @@ appender.console.type = Console
 appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = %d{ISO8601} %p %c - %m%n
 PROPERTIES
+  write_job
+  javac -nowarn --release 11 -cp "$lib/*" -d "$work/classes" "$work/Job.java" 2> "$work/javac.log"
+  # Flink runs a jar by its name where it would have put an uploaded one.
+  mkdir -p "$work/web/flink-web-upload"
+  jar --create --file "$work/web/flink-web-upload/job.jar" -C "$work/classes" .
+  echo "web.upload.dir: $work/web" >> "$work/conf/config.yaml"
+}
+
+# The job of a finding that needs no other; one that does defines this function anew, after this file.
+write_job() {
   cat > "$work/Job.java" <<'JAVA'
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
@@ -78,11 +88,6 @@ public class Job {
   }
 }
 JAVA
-  javac -nowarn --release 11 -cp "$lib/*" -d "$work/classes" "$work/Job.java" 2> "$work/javac.log"
-  # Flink runs a jar by its name where it would have put an uploaded one.
-  mkdir -p "$work/web/flink-web-upload"
-  jar --create --file "$work/web/flink-web-upload/job.jar" -C "$work/classes" .
-  echo "web.upload.dir: $work/web" >> "$work/conf/config.yaml"
 }
 
 start() {
