@@ -146,7 +146,7 @@ function isStopping(cluster: Cluster | undefined): boolean {
 
 /** A job ends with its savepoint, so it is often gone when the savepoint is seen to be complete. */
 function untoldSavepoint({ status }: Scene, { id, view }: DoomedJob): { id: string; location: string }[] {
-  const location = locationOf(view);
+  const location = locationOf(view, status.savepointPath);
   return location === undefined || location === status.savepointPath ? [] : [{ id, location }];
 }
 
@@ -154,13 +154,14 @@ function untoldSavepoint({ status }: Scene, { id, view }: DoomedJob): { id: stri
  * A job that fails while it stops leaves a savepoint that is complete, though the stop has failed. What became of a stop is forgotten
  * after some minutes, and which savepoint ended a job is not.
  */
-function locationOf(view: JobView | undefined): string | undefined {
+function locationOf(view: JobView | undefined, told: string | undefined): string | undefined {
   const savepoint = known(view?.savepoint);
   if (savepoint?.state === 'Completed') return savepoint.location;
   const latest = known(view?.checkpoints)?.latestSavepoint;
   const state = jobStateOf(view);
   const hasFailedToStop = savepoint?.state === 'Failed' && state === 'Failed';
-  const isForgotten = savepoint?.state === 'Unknown' && state === 'Stopped';
+  // Of two jobs, the one that was ended first is not asked about any more.
+  const isForgotten = !told && savepoint?.state === 'Unknown' && state === 'Stopped';
   return latest?.isFinal === true && (hasFailedToStop || isForgotten) ? latest.path : undefined;
 }
 

@@ -271,6 +271,12 @@ describe('Deleting', () => {
     expect(effectsOf(gone, 'RemoveFinalizer')).toHaveLength(1);
   });
 
+  it('tells the savepoint of a stopped job once, also when that of another has been told since', () => {
+    const next = deleting({ old: oldJob(STOPPED), status: { savepointPath: 's3://savepoints/other' } });
+
+    expect(effectsOf(next, 'RemoveFinalizer')).toHaveLength(1);
+  });
+
   it('tells the savepoint of a job that failed while it stopped', () => {
     const old = oldJob({
       state: 'FAILED',
