@@ -5,7 +5,7 @@ import { beginInPlace, beginNewCluster } from './begin.ts';
 import { FORCED } from './cluster-start.ts';
 import { creation, isComplete, isStopped, scaleTo } from './clusters.ts';
 import { findRecordedSize, tellRecordedSize } from './ended-jobs.ts';
-import { failureOf, forgetFailure } from './failures.ts';
+import { failureOf, finalFailureLike, forgetFailure } from './failures.ts';
 import { jobManagersOf } from './flink-config.ts';
 import { areSameButForSize } from './identity.ts';
 import { leftoverHashes, removal } from './remove-cluster.ts';
@@ -100,12 +100,12 @@ type Change =
   /** It is not, and no change is deployed. */
   | 'Refused';
 
-function findChange(scene: Scene, { name, specDigest }: WantedRevision): Change {
+function findChange(scene: Scene, { name, revision, specDigest }: WantedRevision): Change {
   const { status, now } = scene;
   if (name === status.currentRevision) return 'Same';
   if (findRefusal(scene) !== undefined) return 'Refused';
   if (findRecordedSize(scene) !== undefined) return 'Recorded';
-  const failed = failureOf(status, name);
+  const failed = failureOf(status, name) ?? finalFailureLike(scene, revision);
   const isKnownToFail = failed !== undefined && (failed.specDigest ?? specDigest) === specDigest;
   return isKnownToFail && !mayRetry(failed, now) ? 'Waits' : 'Begin';
 }

@@ -21,7 +21,7 @@ import {
 } from './scene.ts';
 import { clauses, sentences } from './sentences.ts';
 import { failSuspension, isSuspending } from './suspension.ts';
-import type { ApplicationStatus, FailedDeploy, Failure, LastSeenError, OneFailedDeploy } from './types.ts';
+import type { ApplicationStatus, FailedDeploy, Failure, LastSeenError, OneFailedDeploy, Revision } from './types.ts';
 
 /** Reasons after which only the user can help: the same revision is not tried again by itself. */
 const FINAL_REASONS = ['ForcedRollback'];
@@ -80,6 +80,22 @@ function rememberFailure(scene: Scene, failure: Failure): FailedDeploy {
 /** How a revision has failed, if it did and nothing has been deployed since. */
 export function failureOf(status: ApplicationStatus, revision: string | undefined): OneFailedDeploy | undefined {
   return failuresIn(status).find((failed) => failed.revision === revision);
+}
+
+/**
+ * How a revision has failed for good that differs from this one in its size alone, where somebody has scaled it: an autoscaler is not to
+ * risk the job for it again. A size of what is deployed is another matter, and so is an edit of parallelism.
+ */
+export function finalFailureLike(scene: Scene, revision: Revision): OneFailedDeploy | undefined {
+  const { status, observation, options, application } = scene;
+  const isScaled = 'value' in application.spec && application.spec.value.parallelism !== revision.parallelism;
+  if (!isScaled) return undefined;
+  const isLike = (other: Revision | undefined) =>
+    other !== undefined && areSameButForSize(other, revision, options.excludedMetadata);
+  if (isLike(currentRevision(scene))) return undefined;
+  return failuresIn(status).find(
+    (failed) => failed.retryTime === undefined && isLike(observation.revisions.get(failed.revision)),
+  );
 }
 
 /** How another revision has failed: whatever becomes of a job that is only begun again, that still holds. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { specDigest } from '../../../shared/deployment/identity.ts';
 import type { SceneParts } from '../scenes.ts';
 import {
   aCluster,
@@ -183,6 +184,39 @@ describe('a version that loops while a later change, which has failed, is in the
       failedDeploy: CHANGE,
     });
     expect(next.status.failedDeploy).not.toHaveProperty('earlier');
+  });
+});
+
+describe('a version that was rolled back', () => {
+  /** orders:1 has looped, and is in the spec; orders:2 runs. */
+  const back = (spec: SceneParts['spec'] = {}, specDigest = digest) =>
+    atRest({
+      spec: { ...HOUR, ...spec },
+      status: { phase: 'DeployFailed', currentRevision: NEW_REVISION.name, failedDeploy: { ...FAILED, specDigest } },
+      seen: { revisions: [OLD_REVISION, NEW_REVISION] },
+    });
+  const digest = specDigest({ ...OLD_SPEC, ...HOUR });
+
+  it.each([{}, { taskManagerConfig: { replicas: 4 } }, { taskManagerConfig: { replicas: 1 } }])(
+    'is not deployed again for other replicas, which an autoscaler may set: %o',
+    (size) => {
+      const next = back(size);
+
+      expect(next.status).toMatchObject({ phase: 'DeployFailed', failedDeploy: { reason: 'JobRestartLoop' } });
+      expect(next.status.rollout).toBeUndefined();
+    },
+  );
+
+  it('is when anything else changes', () => {
+    expect(back({ parallelism: 8 }).status.rollout).toMatchObject({ kind: 'NewCluster' });
+    expect(back({ restartNonce: '2' }).status.rollout).toMatchObject({ kind: 'NewCluster' });
+    expect(back({ timeouts: { submitSeconds: 400 } }).status.rollout).toMatchObject({ kind: 'NewCluster' });
+  });
+
+  it('keeps no other version from other replicas', () => {
+    const next = back({ image: 'orders:2', taskManagerConfig: { replicas: 4 } });
+
+    expect(next.status.rollout).toMatchObject({ kind: 'NewCluster' });
   });
 });
 
