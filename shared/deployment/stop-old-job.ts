@@ -160,9 +160,20 @@ function leaveFinished(scene: Scene, id: string): Transition {
 
 /** A job of which no savepoint can be taken any more; before one was asked for, its end was none of the deploy's doing. */
 function leaveEnded(scene: Scene, id: string, state: JobState): Transition {
+  if (scene.status.savepointTriggerId && state === 'Lost') return leaveLostWhileSaved(scene, id);
   const message = `Job ${id} does not run (${state}): no savepoint can be taken`;
   if (scene.status.savepointTriggerId) return recover(scene, message);
   return withdrawSize(scene, state) ?? recover(noteEnd(scene, state), message);
+}
+
+/**
+ * Its JobManager was restarted before it was seen what became of the savepoint. If that was completed, the job has ended in good order,
+ * and Flink has deleted the checkpoints that would serve otherwise: nothing may be called saved that was not seen to be.
+ */
+function leaveLostWhileSaved(scene: Scene, id: string): Transition {
+  const where = `if its savepoint was completed, it is in the cluster's savepoint directory as savepoint-${id.slice(0, 6)}-…`;
+  const message = `The JobManager lost job ${id} while it was stopped with a savepoint; ${where}`;
+  return isSuspending(scene) ? keepRunning(scene, message) : recover(scene, message);
 }
 
 function noteEnd(scene: Scene, state: JobState): Scene {
@@ -244,9 +255,13 @@ function goOnFrom(scene: Scene, savepointPath: string): Transition {
 /** A job that runs is not suspended for less than a savepoint. */
 function recover(scene: Scene, message: string): Transition {
   const { clusterStartSeconds } = scene.options.timeouts;
-  if (isSuspending(scene) && !hasEnded(oldJobOf(scene).state))
-    return telling(rollBack(scene, { reason: 'SavepointFailed', message }), warning('SavepointFailed', message));
+  if (isSuspending(scene) && !hasEnded(oldJobOf(scene).state)) return keepRunning(scene, message);
   return telling(enter(scene, 'Recovering', clusterStartSeconds), warning('SavepointFailed', message));
+}
+
+/** A job that was not suspended runs on, or is started again. */
+function keepRunning(scene: Scene, message: string): Transition {
+  return telling(rollBack(scene, { reason: 'SavepointFailed', message }), warning('SavepointFailed', message));
 }
 
 /** Cancelling: the old job is ended without its state, as spec.savepointDisabled says, or since its version is taken back. */

@@ -64,6 +64,33 @@ function suspended({ status, ...parts }: SceneParts = {}) {
   });
 }
 
+describe('a job that its JobManager loses while it is stopped with a savepoint', () => {
+  const lost = { jobManager: aJobManager({ jobs: { [OLD_JOB]: aJob({ state: 'LOST' }) } }) };
+  const status = {
+    savepointTriggerId: TRIGGER,
+    jobStatus: { jobID: OLD_JOB, state: 'RUNNING', lastCheckpoint: CHECKPOINT, lastCheckpointTime: secondsAgo(30) },
+  };
+
+  it('is not suspended at a checkpoint that may have been deleted: it is started again, and where its savepoint may be is said', () => {
+    const next = suspending('Savepointing', { status, old: lost });
+
+    expect(next.status).toMatchObject({ phase: 'RollingBackJob', rollout: { failure: { reason: 'SavepointFailed' } } });
+    expect(next.status).not.toHaveProperty('suspension');
+    expect(next.events).toMatchObject([
+      { reason: 'SavepointFailed', message: expect.stringContaining(`savepoint-${OLD_JOB.slice(0, 6)}-…`) },
+    ]);
+  });
+
+  it('is recovered from its latest checkpoint in a deploy, and where its savepoint may be is said', () => {
+    const next = midway('Savepointing', { status, old: lost });
+
+    expect(next.status.phase).toBe('Recovering');
+    expect(next.events).toMatchObject([
+      { reason: 'SavepointFailed', message: expect.stringContaining(`savepoint-${OLD_JOB.slice(0, 6)}-…`) },
+    ]);
+  });
+});
+
 describe('an application that runs', () => {
   it('begins to end its job with a savepoint when spec.suspend is set', () => {
     const next = atRest({ spec: SUSPEND });
