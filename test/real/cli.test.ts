@@ -90,7 +90,8 @@ describe('headrace check', () => {
         {
           ...{ namespace: scene.namespace, name: 'orders', target: 'FlinkApplication/orders' },
           ...{ currentReplicas: 2, desiredReplicas: 4, rescale: true, outcome: 'rescaled' },
-          ...{ reason: 'SuccessfulRescale', message: expect.stringContaining('ceil(2 × 80/40) = 4'), error: null },
+          ...{ reason: 'SuccessfulRescale', message: expect.stringContaining('ceil(2 × 80/40) = 4') },
+          ...{ blocker: null, error: null },
         },
       ],
     });
