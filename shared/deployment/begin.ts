@@ -27,20 +27,22 @@ import type { ApplicationStatus, Colour, Effect, Phase, RestorePoint, Revision, 
 /** Begins to deploy a revision on a cluster of its own. */
 export function beginNewCluster(scene: Scene, wanted: WantedRevision): Transition {
   const version = isBlueGreen(scene) ? otherColour(scene) : undefined;
-  const hash = freeHash(scene, wanted, version);
-  const colours = version === undefined ? {} : { updatingVersion: version, updatingHash: hash };
+  const cluster = newCluster(scene, wanted, version);
+  const colours = version === undefined ? {} : { updatingVersion: version, updatingHash: cluster.hash };
   const first = version !== undefined && !scene.status.deployHash ? { deployVersion: version } : {};
-  const clusterId = hasHighAvailability(wanted.revision.spec) ? newClusterId(scene.application, hash) : undefined;
-  const changes = { ...colours, ...first };
-  return begin(scene, wanted, { kind: 'NewCluster', hash, clusterId, phase: 'Updating', changes });
+  return begin(scene, wanted, { ...cluster, changes: { ...colours, ...first } });
 }
 
 /** Begins to deploy a revision again that was deployed before, from where the job after it began. */
 export function beginRollback(scene: Scene, wanted: PinnedRevision, to: RestorePoint): Transition {
-  const hash = freeHash(scene, wanted, undefined);
+  return begin(scene, wanted, { ...newCluster(scene, wanted, undefined), rollsBackTo: to, changes: {} });
+}
+
+/** A cluster of its own, under a hash and an id that no other has. */
+function newCluster(scene: Scene, wanted: Pick<WantedRevision, 'revision'>, version: Colour | undefined) {
+  const hash = freeHash(scene, wanted, version);
   const clusterId = hasHighAvailability(wanted.revision.spec) ? newClusterId(scene.application, hash) : undefined;
-  const changes = {};
-  return begin(scene, wanted, { kind: 'NewCluster', hash, clusterId, phase: 'Updating', rollsBackTo: to, changes });
+  return { kind: 'NewCluster', hash, clusterId, phase: 'Updating' } as const;
 }
 
 /** Begins to change the size of the cluster that is there. */
